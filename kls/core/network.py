@@ -1,0 +1,212 @@
+"""A population of fully connected networks: forward pass, gradients and evaluation.
+
+Hidden layer l, with BN before the activation:  A_l = relu(BN(A_{l-1} W_l))
+with BN after:                                  A_l = BN(relu(A_{l-1} W_l + b_l))
+without:                                        A_l = relu(A_{l-1} W_l + b_l)
+each followed, in training, by dropout. Last layer: logits = A W + b.
+
+Every array that a training step needs is allocated once, for mini-batches of one size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from kls.core import affine, cross_entropy, dropout
+from kls.core.architecture import Architecture
+from kls.core.batch_norm import BatchNorm
+from kls.core.batch_statistics import RecentAverage, RunningAverage
+from kls.core.parameter import Block, Parameter
+
+
+class Network:
+    """K networks of one architecture, with buffers for mini-batches of ``batch_size`` pictures.
+
+    weights: for each member, one (rows, columns) array a layer; they are copied.
+    bn_momentum: each member's momentum of the running statistics, shape (K,).
+    """
+
+    def __init__(
+        self,
+        architecture: Architecture,
+        weights: Sequence[Sequence[np.ndarray]],
+        bn_momentum: np.ndarray,
+        batch_size: int,
+    ) -> None:
+        self.architecture = architecture
+        self.batch_size = batch_size
+        k, dtype = len(weights), architecture.dtype
+        self.weights: list[Parameter] = []
+        self.biases: list[Parameter | None] = []
+        self.norms: list[BatchNorm | None] = []
+        for layer, width in enumerate(architecture.widths[1:]):
+            axis = 1 if layer == 0 else 0
+            stacked = np.stack([member[layer] for member in weights], axis=axis).astype(dtype)
+            self.weights.append(Parameter(f"W{layer + 1}", stacked, axis, penalised=True))
+            has_bias = architecture.has_bias(layer)
+            self.biases.append(Parameter(f"b{layer + 1}", np.zeros((k, width), dtype), 0) if has_bias else None)
+        for layer, width in enumerate(architecture.hidden):
+            self.norms.append(self._norm(layer, (k, width), bn_momentum) if architecture.bn else None)
+        small = [p for p in self.parameters if p.member_axis == 0]
+        self.blocks = [Block("W1", self.weights[:1]), *([Block("rest", small)] if small else [])]
+        self._allocate()
+
+    def _norm(self, layer: int, shape: tuple[int, int], momentum: np.ndarray) -> BatchNorm:
+        a = self.architecture
+        statistics: RunningAverage | RecentAverage | None = None  # adaptive
+        if a.bn_statistics == "ema":
+            statistics = RunningAverage(shape, momentum, a.dtype)
+        elif a.bn_statistics == "precise":
+            statistics = RecentAverage(shape, a.precise_batches, a.dtype)
+        gamma = Parameter(f"gamma{layer + 1}", np.ones(shape, a.dtype), 0)
+        beta = Parameter(f"beta{layer + 1}", np.zeros(shape, a.dtype), 0)
+        return BatchNorm(gamma, beta, a.bn_epsilon, statistics, self.batch_size)
+
+    def _allocate(self) -> None:
+        b, k, dtype = self.batch_size, self.n_members, self.architecture.dtype
+        widths = self.architecture.widths[1:]
+        self._outputs = [np.empty((b, k, m), dtype) for m in widths]
+        self._deltas = [np.empty((b, k, m), dtype) for m in widths[:-1]] + [self._outputs[-1]]
+        self._active = [np.empty((b, k, m), bool) for m in widths[:-1]]
+        rates = self.architecture.dropout or (0.0,) * len(widths[:-1])
+        self._masks = [np.empty((b, k, m), dtype) if r else None for m, r in zip(widths[:-1], rates, strict=True)]
+        self._row_sum = np.empty((b, k), dtype)
+
+    @property
+    def n_members(self) -> int:
+        return self.weights[0].value.shape[1]
+
+    @property
+    def parameters(self) -> list[Parameter]:
+        """All trained arrays: W, b, gamma and beta of each layer in turn."""
+        found: list[Parameter] = []
+        for layer, (w, b) in enumerate(zip(self.weights, self.biases, strict=True)):
+            found += [w] if b is None else [w, b]
+            norm = self.norms[layer] if layer < len(self.norms) else None
+            found += [] if norm is None else [norm.gamma, norm.beta]
+        return found
+
+    def gradients(self, x: np.ndarray, q: np.ndarray, dropout_rngs: Sequence[np.random.Generator]) -> np.ndarray | None:
+        """Set every parameter's gradient of the loss (without the L2 term) on one mini-batch.
+
+        x (B, d); q (B, C) target distributions; dropout_rngs: one generator a member, read only where
+        a layer has dropout. Returns None, or, where some member's loss is not finite, which: bool (K,).
+        """
+        self._forward_batch(x, dropout_rngs)
+        finite = cross_entropy.gradient(self._outputs[-1], q, self._row_sum)
+        self._backward(x)
+        return None if finite else np.asarray(~np.isfinite(self._row_sum).all(axis=0))
+
+    def observe(self, x: np.ndarray, dropout_rngs: Sequence[np.random.Generator]) -> None:
+        """Let BN see one training mini-batch x (B, d): its kept statistics move, the parameters do not."""
+        self._forward_batch(x, dropout_rngs)
+
+    def _forward_batch(self, x: np.ndarray, dropout_rngs: Sequence[np.random.Generator]) -> None:
+        inputs = x
+        for layer, (w, b, out) in enumerate(zip(self.weights, self.biases, self._outputs, strict=True)):
+            product = affine.forward_first if layer == 0 else affine.forward
+            product(inputs, w.value, out)
+            if b is not None:
+                out += b.value
+            if layer < len(self.norms):
+                self._activate(layer, out, dropout_rngs)
+            inputs = out
+
+    def _activate(self, layer: int, out: np.ndarray, dropout_rngs: Sequence[np.random.Generator]) -> None:
+        norm, mask = self.norms[layer], self._masks[layer]
+        if norm is not None and self.architecture.bn == "before":
+            norm.forward_batch(out, out)
+        np.maximum(out, 0.0, out=out)
+        np.greater(out, 0.0, out=self._active[layer])
+        if norm is not None and self.architecture.bn == "after":
+            norm.forward_batch(out, out)
+        if mask is not None:
+            dropout.draw_masks(dropout_rngs, self.architecture.dropout[layer], mask)
+            out *= mask
+
+    def _backward(self, x: np.ndarray) -> None:
+        for layer in reversed(range(len(self.weights))):
+            w, b, delta = self.weights[layer], self.biases[layer], self._deltas[layer]
+            if layer < len(self.norms):
+                self._deactivate(layer, delta)
+            if b is not None:
+                np.sum(delta, axis=0, out=b.gradient)
+            if layer == 0:
+                affine.weight_gradient_first(x, delta, w.gradient)
+            else:
+                affine.weight_gradient(self._outputs[layer - 1], delta, w.gradient)
+                affine.input_gradient(delta, w.value, self._deltas[layer - 1])
+
+    def _deactivate(self, layer: int, delta: np.ndarray) -> None:
+        """Turn the gradient with respect to a hidden layer's output into that of its product, in place."""
+        norm, mask = self.norms[layer], self._masks[layer]
+        if mask is not None:
+            delta *= mask
+        if norm is not None and self.architecture.bn == "after":
+            norm.backward(delta)
+        delta *= self._active[layer]
+        if norm is not None and self.architecture.bn == "before":
+            norm.backward(delta)
+
+    def logits(self, x: np.ndarray) -> np.ndarray:
+        """Evaluation: logits (N, K, C) of x (N, d). Nothing of the network changes and nothing is drawn.
+
+        With adaptive statistics, batch norm uses those of x, so x must be the whole set.
+        """
+        inputs = x
+        for layer, (w, b) in enumerate(zip(self.weights, self.biases, strict=True)):
+            out = np.empty((len(x), self.n_members, w.value.shape[2]), self.architecture.dtype)
+            product = affine.forward_first if layer == 0 else affine.forward
+            product(inputs, w.value, out)
+            if b is not None:
+                out += b.value
+            norm = self.norms[layer] if layer < len(self.norms) else None
+            if norm is not None and self.architecture.bn == "before":
+                norm.evaluate(out)
+            if layer < len(self.norms):
+                np.maximum(out, 0.0, out=out)
+            if norm is not None and self.architecture.bn == "after":
+                norm.evaluate(out)
+            inputs = out
+        return inputs
+
+    def penalty(self, lam: np.ndarray) -> np.ndarray:
+        """The L2 term lam * sum of squared weights of each member, shape (K,), float64."""
+        return lam * sum(p.sum_of_squares() for p in self.parameters if p.penalised)
+
+    def keep(self, members: np.ndarray) -> None:
+        """Drop every member but those with the given indices."""
+        for parameter in self.parameters:
+            parameter.keep(members)
+        for block in self.blocks:
+            block.pack()
+        for norm in self.norms:
+            if norm is not None:
+                norm.keep(members)
+        self._allocate()
+
+    def member_state(self, k: int) -> dict[str, np.ndarray]:
+        """Copies of member k's parameters and kept BN statistics, without the member axis."""
+        state = {p.name: p.member(k).copy() for p in self.parameters}
+        for layer, norm in enumerate(self.norms):
+            if norm is not None and norm.statistics is not None:
+                kept = norm.statistics.state(k)
+                state |= {f"bn{layer + 1}.{name}": np.array(value) for name, value in kept.items()}
+        return state
+
+    def load_parameters(self, k: int, state: dict[str, np.ndarray]) -> None:
+        """Set member k's parameters, but no BN statistics, from what ``member_state`` gave."""
+        for parameter in self.parameters:
+            parameter.member(k)[...] = state[parameter.name]
+
+    def load_member(self, k: int, state: dict[str, np.ndarray]) -> None:
+        """Set member k from what ``member_state`` gave. Raises KeyError for an array that is not there."""
+        self.load_parameters(k, state)
+        for layer, norm in enumerate(self.norms):
+            if norm is not None and norm.statistics is not None:
+                prefix = f"bn{layer + 1}."
+                norm.statistics.load_state(
+                    k, {name.removeprefix(prefix): v for name, v in state.items() if name.startswith(prefix)}
+                )

@@ -1,0 +1,57 @@
+"""Stochastic gradient descent on J = loss + lam * sum(W**2), with or without momentum.
+
+g = dloss/dw + 2 lam w (weights only);  v <- mu v + g;  w <- w - eta v     (heavy ball, Polyak 1964)
+Without momentum this is w <- (1 - 2 eta lam) w - eta dloss/dw, which is how it is computed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from kls.core.parameter import Block
+
+
+class SGD:
+    """momentum: mu, shared by the members; rates and lam are each member's own."""
+
+    def __init__(self, blocks: Sequence[Block], momentum: float = 0.0) -> None:
+        self.blocks = blocks
+        self.momentum = momentum
+        self.velocities = [np.zeros_like(b.value) for b in blocks] if momentum else []
+
+    def step(self, eta: np.ndarray, lam: np.ndarray) -> None:
+        """One update of all members with their gradients; eta and lam have shape (K,)."""
+        if self.momentum:
+            self._step_with_momentum(eta, lam)
+            return
+        decay = 1.0 - 2.0 * eta * lam
+        for block in self.blocks:
+            block.gradient *= block.spread(eta)
+            block.penalised_value *= block.spread_penalised(decay)
+            block.value -= block.gradient
+
+    def _step_with_momentum(self, eta: np.ndarray, lam: np.ndarray) -> None:
+        for block, velocity in zip(self.blocks, self.velocities, strict=True):
+            velocity *= self.momentum
+            velocity += block.gradient
+            n = len(block.penalised_value)
+            np.multiply(block.penalised_value, block.spread_penalised(2.0 * lam), out=block.gradient[:n])
+            velocity[:n] += block.gradient[:n]
+            np.multiply(velocity, block.spread(eta), out=block.gradient)
+            block.value -= block.gradient
+
+    def keep(self, members: np.ndarray) -> None:
+        """Drop every member but those with the given indices, before the blocks do."""
+        self.velocities = [b.keep_of(v, members) for b, v in zip(self.blocks, self.velocities, strict=False)]
+
+    def member_state(self, k: int) -> dict[str, np.ndarray]:
+        """Copies of member k's velocities."""
+        kept = zip(self.blocks, self.velocities, strict=False)
+        return {f"velocity.{block.name}": block.member_of(v, k) for block, v in kept}
+
+    def load_member(self, k: int, state: dict[str, np.ndarray]) -> None:
+        """Set member k from what ``member_state`` gave."""
+        for block, v in zip(self.blocks, self.velocities, strict=False):
+            block.set_member(v, k, state[f"velocity.{block.name}"])
