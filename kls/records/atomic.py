@@ -1,0 +1,101 @@
+"""Writes files so that a reader, or a crash, sees the old file or the new one, never a part."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import os
+import secrets
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+
+@contextmanager
+def atomic_path(path: Path | str) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; what is written there becomes `path` when the block ends.
+
+    The temporary name starts with a dot, is unique and keeps the suffix of `path`, so that writers
+    which choose a format by suffix (`numpy.savez`, `Figure.savefig`) behave the same. File and folder
+    are flushed to disk (fsync). Two writers at once leave one whole file, that of the last to end.
+
+    Raises:
+        Whatever the block raises, after removing the temporary file; `path` is then as it was.
+        FileNotFoundError: the block wrote nothing to the temporary path.
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{secrets.token_hex(6)}-{path.name}")
+    try:
+        yield temporary
+        with temporary.open("rb+") as file:
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    _fsync_folder(path.parent)
+
+
+def write_bytes(path: Path | str, data: bytes) -> None:
+    """Write `data` to `path`, whole or not at all."""
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(data)
+
+
+def write_text(path: Path | str, text: str) -> None:
+    """Write `text` to `path` as UTF-8, whole or not at all; line ends stay as given."""
+    write_bytes(path, text.encode("utf-8"))
+
+
+def write_json(path: Path | str, obj: Any) -> None:
+    """Write `obj` to `path` as JSON, whole or not at all.
+
+    `obj` is made of dicts, lists, tuples, strings, numbers (Python's or NumPy scalars), booleans and
+    None. JSON (RFC 8259, section 6) has no NaN and no infinity: both become null.
+
+    Raises:
+        TypeError: `obj` holds something else.
+    """
+    write_text(path, json.dumps(_plain(obj), allow_nan=False, ensure_ascii=False, indent=2) + "\n")
+
+
+def write_csv(
+    path: Path | str, rows: Sequence[Mapping[str, Any]], columns: Sequence[str] | None = None
+) -> None:
+    """Write `rows` to `path` as CSV with a header, whole or not at all.
+
+    `columns` are the keys to write, those of the first row if not given. Floats are written by `repr`,
+    so that reading them gives the same bits.
+    """
+    text = io.StringIO()
+    columns = columns or list(rows[0])
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows([row[column] for column in columns] for row in rows)
+    write_text(path, text.getvalue())
+
+
+def _plain(obj: Any) -> Any:
+    if isinstance(obj, np.generic):
+        obj = obj.item()
+    if isinstance(obj, dict):
+        return {key: _plain(value) for key, value in obj.items()}
+    if isinstance(obj, list | tuple):
+        return [_plain(value) for value in obj]
+    if isinstance(obj, float) and not math.isfinite(obj):
+        return None
+    return obj
+
+
+def _fsync_folder(folder: Path) -> None:
+    if not hasattr(os, "O_DIRECTORY"):  # Windows cannot open a folder
+        return
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
