@@ -1,0 +1,132 @@
+"""From validated settings to the objects that they describe."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from kls.core import cross_entropy, schedule
+from kls.core.adam import Adam
+from kls.core.architecture import Architecture
+from kls.core.augmentation import Augmentation, Augmenter, augment_share
+from kls.core.batches import Batches
+from kls.core.parameter import Block
+from kls.core.population import Member, Optimizer
+from kls.core.sgd import SGD
+from kls.core.streams import stream
+from kls.data.dataset import DataSet, Split, load_dataset
+from kls.data.projection import project
+from kls.errors import UserError
+from kls.settings import AugmentationSettings, CyclicSettings, DataSettings, Settings, SGDSettings, StepDecaySettings
+
+
+def data_set(settings: Settings) -> DataSet:
+    """The data set; the last one is kept, since the runs of a sweep mostly share it."""
+    return _cached_data_set(settings.data.model_dump_json(), settings.dtype)
+
+
+@lru_cache(maxsize=1)
+def _cached_data_set(data_json: str, dtype: str) -> DataSet:
+    data = DataSettings.model_validate_json(data_json)
+    root = Path(data.root).expanduser()
+    loaded = load_dataset(
+        data.source,
+        root=root,
+        download=data.download,
+        synthetic_seed=data.seed,
+        n_train=data.n_train,
+        n_val=data.n_val,
+        n_test=data.n_test,
+        split_seed=data.split_seed,
+        dtype=dtype,
+    )
+    return loaded if data.projection is None else project(loaded, data.projection, root)
+
+
+def test_split(settings: Settings, data: DataSet) -> Split:
+    """The test pictures, a share of them augmented where data.test_augmentation says so."""
+    wish = settings.data.test_augmentation
+    if wish.share == 0.0 or not _augmentation(wish).enabled:
+        return data.test
+    rng = stream(settings.order_seed, "test augmentation")
+    return Split(augment_share(data.test.x, _augmentation(wish), wish.share, data.image_shape, rng), data.test.y)
+
+
+def _augmentation(settings: AugmentationSettings) -> Augmentation:
+    return Augmentation(settings.flip, settings.translate, settings.reach)
+
+
+def architecture(settings: Settings, data: DataSet) -> Architecture:
+    """The network that model settings and data set make together."""
+    model = settings.model
+    return Architecture(
+        n_inputs=data.train.x.shape[1],
+        hidden=tuple(model.hidden),
+        n_classes=len(data.class_names),
+        fan_in=math.prod(data.image_shape),  # of the pictures, also where their inputs are projected
+        bn=model.bn.placement if model.bn.enabled else None,
+        bn_epsilon=model.bn.epsilon,
+        bn_statistics=model.bn.statistics,
+        precise_batches=model.bn.precise_batches,
+        dropout=model.dropout_rates,
+        label_smoothing=model.label_smoothing,
+        dtype=np.dtype(settings.dtype),
+    )
+
+
+def batches(settings: Settings, data: DataSet) -> Batches:
+    """The mini-batches of the training. Raises UserError if there are fewer pictures than one needs."""
+    if settings.batch_size > len(data.train.x):
+        raise UserError(f"batch_size={settings.batch_size}: must be at most the {len(data.train.x)} training pictures")
+    q = cross_entropy.targets(
+        data.train.y, len(data.class_names), settings.model.label_smoothing, np.dtype(settings.dtype)
+    )
+    wish = _augmentation(settings.data.augmentation)
+    augmenter = Augmenter(wish, data.image_shape) if wish.enabled else None
+    return Batches(data.train.x, q, settings.batch_size, settings.order_seed, augmenter)
+
+
+def n_steps(settings: Settings, steps_per_epoch: int) -> int:
+    """Length of the training in update steps."""
+    plan = settings.optimizer.schedule
+    if plan.steps is not None:
+        return plan.steps
+    if plan.epochs is not None:
+        return plan.epochs * steps_per_epoch
+    assert isinstance(plan, CyclicSettings)
+    assert plan.cycles is not None
+    return plan.cycles * 2 * plan.n_s
+
+
+def rates(settings: Settings, steps: int) -> np.ndarray:
+    """The learning rate of every step, (steps,) float64."""
+    plan, t = settings.optimizer.schedule, np.arange(steps)
+    if isinstance(plan, CyclicSettings):
+        return schedule.triangular(t, plan.eta_min, plan.eta_max, plan.n_s, plan.eta_max_factor)
+    if isinstance(plan, StepDecaySettings):
+        return schedule.step_decay(t, plan.eta, plan.factor, plan.every)
+    return schedule.constant(t, plan.eta)
+
+
+def member(settings: Settings, steps: int) -> Member:
+    """One member of a population."""
+    return Member(
+        seed=settings.seed,
+        lam=settings.lam,
+        rates=rates(settings, steps),
+        scheme=settings.model.init.scheme,
+        sigma=settings.model.init.sigma,
+        bn_momentum=settings.model.bn.momentum,
+    )
+
+
+def optimizer_maker(settings: Settings) -> Callable[[Sequence[Block]], Optimizer]:
+    """Makes the optimizer of a population's blocks of parameters."""
+    chosen = settings.optimizer
+    if isinstance(chosen, SGDSettings):
+        return lambda blocks: SGD(blocks, chosen.momentum)
+    return lambda blocks: Adam(blocks, chosen.beta1, chosen.beta2, chosen.epsilon)

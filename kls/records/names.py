@@ -1,0 +1,54 @@
+"""Names and columns of every file that a run writes. Trainer, aggregator and report all use these."""
+
+from __future__ import annotations
+
+CONFIG = "config.yaml"
+METRICS = "metrics.json"
+HISTORY = "history.csv"
+LAST = "last.npz"
+BEST = "best.npz"
+CURVES = "curves.png"
+WEIGHTS = "weights.png"
+
+# Files of a sweep's folder; its runs are in <stage>/<number>/
+SWEEP = "sweep.json"
+STUDY = "study.db"
+SUMMARY = "summary.md"
+RUNS_TABLE = "runs.csv"
+GROUPS_TABLE = "summary.csv"
+
+SPLITS = ("train", "val", "test")
+QUANTITIES = ("loss", "cost", "accuracy")
+
+HISTORY_COLUMNS = (
+    "step",  # updates made so far
+    "epoch",  # the same in passes through the training set
+    "eta",  # learning rate of the next update (after the last one: of that)
+    "train_loss",  # on the first evaluation.n_train training pictures
+    "train_cost",
+    "train_accuracy",
+    "val_loss",
+    "val_cost",
+    "val_accuracy",
+)
+
+# Status of a run in metrics.json
+RUNNING = "running"
+FINISHED = "finished"
+DIVERGED = "diverged"
+INTERRUPTED = "interrupted"
+FAILED = "failed"
+PRUNED = "pruned"
+
+# Keys of metrics.json. Accuracies are shares, losses mean cross-entropies, costs losses plus the L2 term.
+STATUS = "status"
+MESSAGE = "message"
+VALUE = "val_accuracy"
+BEST_VALUE = "best_val_accuracy"
+BEST_STEP = "best_step"
+TIMES = ("seconds", "training_seconds", "steps_per_second", "started", "ended")
+
+
+def metric(split: str, quantity: str) -> str:
+    """Key of a final score, for example ``test_accuracy``."""
+    return f"{split}_{quantity}"

@@ -1,0 +1,44 @@
+"""The few lines that a person reads when a run has ended."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from kls.records import names
+from kls.settings import Settings
+
+
+def network_name(settings: Settings) -> str:
+    """For example "3-layer [50, 50] with BN"."""
+    model = settings.model
+    bn = ""
+    if model.bn.enabled:
+        bn = " with BN" + ("" if model.bn.placement == "before" else " after the activation")
+    return f"{len(model.hidden) + 1}-layer {list(model.hidden)}{bn}"
+
+
+def summary(settings: Settings, metrics: Mapping[str, Any], folder: Path) -> str:
+    """Data set, network, accuracies, time and folder, as aligned lines."""
+    lines = [
+        ("data set", f"{metrics['data']}: {metrics['n_train']:,} training, {metrics['n_val']:,} validation, "
+                     f"{metrics['n_test']:,} test pictures"),
+        ("network", f"{network_name(settings)}, {metrics['parameters']:,} parameters"),
+        ("training", f"{metrics['steps']:,} steps, {metrics['epochs']:.4g} epochs, seed {settings.seed}, "
+                     f"lam {settings.lam:.4g}"),
+    ]
+    if metrics[names.STATUS] == names.DIVERGED:
+        lines.append(("diverged", f"{metrics[names.MESSAGE]}; counted as chance, {metrics[names.VALUE]:.2%}"))
+    else:
+        best_epoch = metrics[names.BEST_STEP] * metrics["epochs"] / max(metrics["steps"], 1)
+        lines.append(
+            ("validation", f"{metrics[names.VALUE]:.2%} at the end, best {metrics[names.BEST_VALUE]:.2%} "
+                           f"at epoch {best_epoch:.4g}")
+        )
+        if "test_accuracy" in metrics:
+            lines.append(("test", f"{metrics['test_accuracy']:.2%} (one seed)"))
+    speed = metrics["steps_per_second"]
+    lines.append(("time", f"{metrics['seconds']:.1f} s" + (f", {speed:,.0f} steps a second" if speed else "")))
+    lines.append(("folder", str(folder)))
+    return "\n".join(f"{name:<11}{text}" for name, text in lines)

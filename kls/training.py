@@ -1,0 +1,145 @@
+"""Trains runs together as one population, evaluates, keeps records and checkpoints, and resumes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from kls import build
+from kls.controller import orphaned
+from kls.core.evaluation import evaluate
+from kls.core.population import Population
+from kls.data.dataset import DataSet
+from kls.records import names
+from kls.run_record import RunRecord
+from kls.settings import Settings
+from kls.stop_signal import StopSignal
+
+CHUNK_STEPS = 50  # between two looks at the clock
+
+
+@dataclass(frozen=True)
+class Job:
+    """A run to be made: validated settings and the folder for its files."""
+
+    settings: Settings
+    folder: Path
+    resume: bool = False
+
+
+class Session:
+    """Training of one group of jobs that share data, architecture, order and length."""
+
+    def __init__(self, jobs: Sequence[Job], data: DataSet) -> None:
+        self.jobs, self.data = jobs, data
+        shared = jobs[0].settings
+        self.architecture = build.architecture(shared, data)
+        feed = build.batches(shared, data)
+        self.n_steps = build.n_steps(shared, feed.steps_per_epoch)
+        self.every = shared.evaluation.every_steps or feed.steps_per_epoch
+        members = [build.member(job.settings, self.n_steps) for job in jobs]
+        self.population = Population(self.architecture, members, build.optimizer_maker(shared), feed)
+        self.records = [
+            RunRecord(job.settings, job.folder, data, self.architecture, self.n_steps, len(jobs)) for job in jobs
+        ]
+        self._started = self._saved = time.perf_counter()
+        self._training_seconds = 0.0
+
+    def run(self, on_progress: Callable[[int, int, float], None]) -> None:
+        """Train to the end and leave every job's record complete.
+
+        on_progress is called with the steps made, those to make and the best validation accuracy of the group.
+        Raises KeyboardInterrupt after Ctrl-C or SIGTERM, when the checkpoints are on disk.
+        """
+        with StopSignal() as stop:
+            self._begin()
+            while self.population.step < self.n_steps and self.population.ids and not stop.wanted:
+                before = self.population.step
+                self._advance(on_progress, stop)
+                step = self.population.step
+                if step > before and (step % self.every == 0 or step == self.n_steps):
+                    self._evaluate()
+                if orphaned():
+                    raise SystemExit("the sweep's controller is gone")
+                if time.perf_counter() - self._saved >= self.jobs[0].settings.checkpoint_seconds:
+                    self._save(names.RUNNING)
+        if stop.wanted and self.population.step < self.n_steps:
+            self._save(names.INTERRUPTED)
+            raise KeyboardInterrupt
+        self._finish()
+
+    def _begin(self) -> None:
+        for i, (job, record) in enumerate(zip(self.jobs, self.records, strict=True)):
+            if job.resume:
+                record.resume(self.population, i)
+            else:
+                record.folder.write_config(job.settings.model_dump())
+            record.write_metrics(names.RUNNING, self.population.step, 0.0, 0.0)
+        if self.population.step == 0 and not any(record.history for record in self.records):
+            self._evaluate()
+
+    def _advance(self, on_progress: Callable[[int, int, float], None], stop: StopSignal) -> None:
+        """Up to the next evaluation or the next look at the clock."""
+        step = self.population.step
+        until = min(step + CHUNK_STEPS, (step // self.every + 1) * self.every, self.n_steps)
+        start = time.perf_counter()
+        diverged = self.population.advance(until, lambda: stop.wanted)
+        self._training_seconds += time.perf_counter() - start
+        self._close_diverged(diverged)
+        best = max((row["val_accuracy"] for r in self.records for row in r.history[-1:]), default=0.0)
+        on_progress(self.population.step, self.n_steps, best)
+
+    def _close_diverged(self, ids: Sequence[int]) -> None:
+        for i in ids:
+            self.records[i].write_divergence(
+                self.population.step, self.architecture.n_classes, self._seconds(), self._training_seconds
+            )
+
+    def _evaluate(self) -> None:
+        n = self.jobs[0].settings.evaluation.n_train
+        network, lam = self.population.network, self.population.lam
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            train = evaluate(network, self.data.train.x[:n], self.data.train.y[:n], lam)
+            val = evaluate(network, self.data.val.x, self.data.val.y, lam)
+        finite = np.isfinite(val.loss) & np.isfinite(train.loss)
+        diverged = [i for k, i in enumerate(self.population.ids) if not finite[k]]
+        for k, i in enumerate(self.population.ids):
+            if finite[k] and self.records[i].add_evaluation(self.population.step, train, val, k):
+                self.records[i].best = network.member_state(k) | {"step": np.array(self.population.step)}
+        self._close_diverged(diverged)
+        self.population.drop(diverged)
+
+    def _save(self, status: str) -> None:
+        for i in self.population.ids:
+            self.records[i].save(status, self.population, i, self._seconds(), self._training_seconds)
+        self._saved = time.perf_counter()
+
+    def _finish(self) -> None:
+        """Score the final networks; only here is the test set read, and only where the settings ask for it."""
+        if not self.population.ids:
+            return
+        splits = {"train": self.data.train, "val": self.data.val}
+        if self.jobs[0].settings.evaluation.test:
+            splits["test"] = build.test_split(self.jobs[0].settings, self.data)
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            for name, split in splits.items():
+                scores = evaluate(self.population.network, split.x, split.y, self.population.lam)
+                for k, i in enumerate(self.population.ids):
+                    self.records[i].add_final(name, scores, k)
+        self._save(names.FINISHED)
+
+    def _seconds(self) -> float:
+        return time.perf_counter() - self._started
+
+
+def train(jobs: Sequence[Job], on_progress: Callable[[int, int, float], None]) -> None:
+    """Train jobs that can go together (see Session) and leave each one's files in its folder."""
+    shared = jobs[0].settings
+    with threadpool_limits(shared.threads):
+        session = Session(jobs, build.data_set(shared))
+        session.run(on_progress)
