@@ -1,0 +1,113 @@
+"""Evaluate a trained run: accuracy of every split, of every class, and a confusion matrix.
+
+    python -m kls.evaluate outputs/2026-11-20/12-00-00
+    python -m kls.evaluate FOLDER --statistics adaptive --share 0.5 --flip 0.5 --translate 1 --reach 4
+
+Writes evaluation.json and confusion.png into the run's folder; with options, their names tell them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from kls.cli import reporting
+from kls.errors import UserError
+
+
+def arguments(argv: Sequence[str]) -> argparse.Namespace:
+    """The command line."""
+    ask = argparse.ArgumentParser(
+        prog="python -m kls.evaluate", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    ask.add_argument("folder", type=Path, help="folder of a run")
+    ask.add_argument("--checkpoint", choices=["last", "best"], default="last", help="which network (default: last)")
+    ask.add_argument(
+        "--statistics", choices=["ema", "precise", "adaptive"], help="of batch norm (default: as the run was made)"
+    )
+    ask.add_argument(
+        "--share", type=float, help="share of the test pictures to augment, 0 to 1 (default: as the run was made)"
+    )
+    ask.add_argument("--flip", type=float, default=0.5, help="probability of a mirror image (default: 0.5)")
+    ask.add_argument("--translate", type=float, default=1.0, help="probability of a shift (default: 1)")
+    ask.add_argument("--reach", type=int, default=4, help="largest shift in pixels (default: 4)")
+    ask.add_argument("--threads", type=int, default=1, help="BLAS threads (default: 1)")
+    return ask.parse_args(argv)
+
+
+def run(argv: Sequence[str]) -> None:
+    """The work of the entry point, with exceptions."""
+    wish = arguments(argv)
+
+    from tabulate import tabulate
+    from threadpoolctl import threadpool_limits
+
+    from kls import build
+    from kls.evaluation_report import score_splits
+    from kls.plots.confusion import plot_confusion
+    from kls.records.atomic import write_json
+    from kls.settings import validate
+    from kls.summary import network_name
+    from kls.trained_network import load_network, load_settings
+
+    settings = load_settings(wish.folder)
+    if wish.statistics and not settings.model.bn.enabled:
+        raise UserError(f"--statistics {wish.statistics}: the run in {wish.folder} has no batch norm")
+    config = settings.model_dump() | {"threads": wish.threads}
+    if wish.share is not None:
+        asked = {key: getattr(wish, key) for key in ("share", "flip", "translate", "reach")}
+        config["data"]["test_augmentation"] = asked
+    settings = validate(config)
+    augmented = settings.data.test_augmentation.model_dump()
+    with threadpool_limits(settings.threads):
+        data = build.data_set(settings)
+        network = load_network(wish.folder, f"{wish.checkpoint}.npz", settings, data, wish.statistics)
+        report, matrix = score_splits(network, settings, data)
+    statistics = network.architecture.bn_statistics if settings.model.bn.enabled else "none"
+    report |= {"checkpoint": wish.checkpoint, "statistics": statistics, "test_augmentation": augmented}
+    name = _name(wish)
+    write_json(wish.folder / f"evaluation{name}.json", report)
+    plot_confusion(
+        matrix,
+        data.class_names,
+        wish.folder / f"confusion{name}.png",
+        f"{network_name(settings)} on the test pictures of {data.name}",
+    )
+    print(f"{network_name(settings)}, {wish.checkpoint} checkpoint, batch-norm statistics: {statistics}")
+    print(f"data set {data.name}, fingerprint {data.fingerprint}, one seed ({settings.seed})")
+    if augmented["share"]:
+        print(f"{augmented['share']:.0%} of the test pictures augmented: {_told(augmented)}")
+    print(tabulate(_rows(report["splits"]), headers=["split", "pictures", "accuracy", "loss", "cost"]))
+    classes = [(name, f"{accuracy:.2%}") for name, accuracy in report["class_accuracy"].items()]
+    print(tabulate(classes, headers=["test class", "accuracy"], colalign=("left", "right")))
+    print(f"written: {wish.folder / f'evaluation{name}.json'}, {wish.folder / f'confusion{name}.png'}")
+
+
+def _rows(splits: dict[str, Any]) -> list[tuple[str, int, str, str, str]]:
+    return [
+        (name, s["pictures"], f"{s['accuracy']:.2%}", f"{s['loss']:.4f}", f"{s['cost']:.4f}")
+        for name, s in splits.items()
+    ]
+
+
+def _name(wish: argparse.Namespace) -> str:
+    parts = ["" if wish.checkpoint == "last" else wish.checkpoint, wish.statistics or ""]
+    if wish.share is not None:
+        parts.append(f"augmented-{wish.share:g}")
+    return "".join(f"-{part}" for part in parts if part)
+
+
+def _told(augmented: dict[str, float]) -> str:
+    return f"flip {augmented['flip']:g}, translate {augmented['translate']:g} by up to {augmented['reach']} pixels"
+
+
+def main() -> None:
+    """Entry point of ``python -m kls.evaluate``."""
+    reporting(lambda: run(sys.argv[1:]))
+
+
+if __name__ == "__main__":
+    main()

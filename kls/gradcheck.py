@@ -1,0 +1,63 @@
+"""Compare the analytic gradient of every parameter with central differences, in float64.
+
+    python -m kls.gradcheck model=9layer_bn
+    python -m kls.gradcheck model=3layer_bn model.bn.placement=after gradcheck.pictures=10
+
+Prints a table with a row a parameter, writes it as gradients.csv with a box plot gradient_errors.png, and
+exits with status 1 where an error is above the tolerance. How kinks of the ReLU and the step are handled
+is told in kls/core/gradient_check.py. Dropout is left out; biases, gamma and beta get random values, so
+that no gradient is special.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from pathlib import Path
+
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf
+
+from kls.cli import reporting, run_hydra
+from kls.settings import GradcheckSettings, validate, validate_group
+
+log = logging.getLogger("kls")
+
+
+def task(config: DictConfig) -> float:
+    """Check one network; gives the largest relative error, and exits with status 1 above the tolerance."""
+    from tabulate import tabulate
+
+    from kls.gradient_table import check, table
+    from kls.plots.gradient_boxes import plot_gradient_errors
+    from kls.records.atomic import write_csv
+    from kls.summary import network_name
+
+    folder = Path(HydraConfig.get().runtime.output_dir)
+    container = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+    assert isinstance(container, dict)
+    wish = validate_group(GradcheckSettings, container.pop("gradcheck"), "gradcheck")
+    settings = validate({str(key): value for key, value in container.items()})
+    pairs = check(settings, wish)
+    rows = table(pairs, wish.eps)
+    write_csv(folder / "gradients.csv", rows)
+    title = f"Gradients of {network_name(settings)}: {wish.pictures} pictures, {wish.dimensions} dimensions"
+    errors = {name: pair.errors(wish.eps).ravel() for name, pair in pairs.items()}
+    plot_gradient_errors(errors, folder / "gradient_errors.png", title, tolerance=wish.tolerance)
+    log.info(title)
+    log.info(tabulate(rows, headers="keys", floatfmt=("", "", ".1e", ".1e", ".6g", ".6g", ".1e", "")))
+    largest = max(row["largest_error"] for row in rows)
+    verdict = "within" if largest <= wish.tolerance else "ABOVE"
+    log.info("largest error %.1e, %s the tolerance of %.0e; folder %s", largest, verdict, wish.tolerance, folder)
+    if largest > wish.tolerance or any(row["on_a_kink"] for row in rows):
+        sys.exit(1)
+    return float(largest)
+
+
+def main() -> None:
+    """Entry point of ``python -m kls.gradcheck``."""
+    reporting(lambda: run_hydra(task, "gradcheck", sys.argv[1:]))
+
+
+if __name__ == "__main__":
+    main()

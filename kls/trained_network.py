@@ -1,0 +1,59 @@
+"""A trained run, loaded again as a network that can be evaluated with any of the BN statistics."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from kls import build
+from kls.core.network import Network
+from kls.core.streams import stream
+from kls.data.dataset import DataSet
+from kls.errors import UserError
+from kls.records.run_folder import RunFolder
+from kls.settings import Settings, validate
+
+
+def load_settings(folder: Path) -> Settings:
+    """The settings that the run in ``folder`` was made with. Raises UserError where it holds no run."""
+    return validate(RunFolder(folder).read_config())
+
+
+def load_network(folder: Path, checkpoint: str, settings: Settings, data: DataSet, statistics: str | None) -> Network:
+    """The run's network (a population of one) from its checkpoint file "last.npz" or "best.npz".
+
+    statistics: "ema", "precise" or "adaptive"; None takes the run's own. Those that the run did not
+    keep are estimated with the trained weights: "ema" over the last epoch's training mini-batches,
+    "precise" over the last bn.precise_batches of them.
+    Raises UserError where the checkpoint is missing, damaged or of another architecture.
+    """
+    kept = settings.model.bn.statistics
+    wanted = statistics or kept
+    shape = replace(build.architecture(settings, data), bn_statistics=wanted)
+    zeros = [np.zeros((m, n)) for m, n in zip(shape.widths[:-1], shape.widths[1:], strict=True)]
+    network = Network(shape, [zeros], np.array([settings.model.bn.momentum]), settings.batch_size)
+    state = RunFolder(folder).read_checkpoint(checkpoint)
+    try:
+        if wanted == kept:
+            network.load_member(0, state)
+        else:
+            network.load_parameters(0, state)
+            _observe(network, settings, data, int(state["step"]))
+    except (KeyError, ValueError) as error:
+        raise UserError(f"{folder / checkpoint}: does not fit the run's settings ({error})") from None
+    return network
+
+
+def _observe(network: Network, settings: Settings, data: DataSet, step: int) -> None:
+    """Let BN see the training mini-batches before ``step``, so that its statistics are those of the weights."""
+    feed = build.batches(settings, data)
+    wanted = network.architecture.bn_statistics
+    if wanted == "adaptive":
+        return
+    n = settings.model.bn.precise_batches if wanted == "precise" else feed.steps_per_epoch
+    rngs = [stream(settings.seed, "dropout", 1)]
+    for earlier in range(max(0, step - n), max(step, n)):
+        x, _ = feed.get(earlier)
+        network.observe(x, rngs)
