@@ -64,9 +64,7 @@ class RunRecord:
         step = population.step
         self.history = [row for row in self.folder.read_history() if row["step"] <= step]
         before = self.folder.read_metrics()
-        for key in ("data", "data_fingerprint"):
-            if before.get(key, self.metrics[key]) != self.metrics[key]:
-                raise UserError(f"{self.folder.path}: {key} was {before[key]} and is now {self.metrics[key]}")
+        self.folder.check_data(self.metrics["data"], self.metrics["data_fingerprint"])
         self.seconds_before = before.get("seconds") or 0.0
         self.training_seconds_before = before.get("training_seconds") or 0.0
         self.metrics["started"] = before.get("started", self.metrics["started"])

@@ -36,8 +36,12 @@ def task(config: DictConfig) -> float:
         from kls.progress import Progress
         from kls.training import train
 
-        with Progress(settings.progress) as progress:
-            train([job], progress.update)
+        try:
+            with Progress(settings.progress) as progress:
+                train([job], progress.update)
+        except KeyboardInterrupt:
+            log.warning("stopped; to go on: python -m kls.train resume=%s", folder)
+            raise
     return finish(settings, folder)
 
 

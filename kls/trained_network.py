@@ -27,8 +27,9 @@ def load_network(folder: Path, checkpoint: str, settings: Settings, data: DataSe
     statistics: "ema", "precise" or "adaptive"; None takes the run's own. Those that the run did not
     keep are estimated with the trained weights: "ema" over the last epoch's training mini-batches,
     "precise" over the last bn.precise_batches of them.
-    Raises UserError where the checkpoint is missing, damaged or of another architecture.
+    Raises UserError where the checkpoint is missing, damaged or of another architecture, or the data has changed.
     """
+    RunFolder(folder).check_data(data.name, data.fingerprint)
     kept = settings.model.bn.statistics
     wanted = statistics or kept
     shape = replace(build.architecture(settings, data), bn_statistics=wanted)

@@ -55,6 +55,13 @@ class RunFolder:
             raise UserError(f"{path}: holds no metrics")
         return metrics
 
+    def check_data(self, name: str, fingerprint: str) -> None:
+        """Raises UserError where the run's metrics tell of another data set than the one given."""
+        metrics = self.read_metrics()
+        for key, now in (("data", name), ("data_fingerprint", fingerprint)):
+            if metrics.get(key, now) != now:
+                raise UserError(f"{self.path}: {key} was {metrics[key]} and is now {now}")
+
     def write_history(self, rows: Sequence[Mapping[str, float]]) -> None:
         """One row an evaluation; numbers are written so that reading gives the same bits."""
         write_csv(self.path / names.HISTORY, rows, names.HISTORY_COLUMNS)
