@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from kls.blas import add_product
 from kls.core import cross_entropy, schedule
 from kls.core.adam import Adam
 from kls.core.architecture import Architecture
@@ -128,5 +129,5 @@ def optimizer_maker(settings: Settings) -> Callable[[Sequence[Block]], Optimizer
     """Makes the optimizer of a population's blocks of parameters."""
     chosen = settings.optimizer
     if isinstance(chosen, SGDSettings):
-        return lambda blocks: SGD(blocks, chosen.momentum)
+        return lambda blocks: SGD(blocks, chosen.momentum, add_product)
     return lambda blocks: Adam(blocks, chosen.beta1, chosen.beta2, chosen.epsilon)

@@ -17,7 +17,8 @@ import kls
 @lru_cache(maxsize=1)
 def describe() -> dict[str, Any]:
     """Versions, CPU and BLAS as flat keys."""
-    blas: dict[str, Any] = next((pool for pool in threadpoolctl.threadpool_info() if pool["user_api"] == "blas"), {})
+    pools = [pool for pool in threadpoolctl.threadpool_info() if pool["user_api"] == "blas"]
+    blas: dict[str, Any] = min(pools, key=lambda pool: "numpy" not in pool["filepath"], default={})  # not SciPy's
     return {
         "kls_version": kls.__version__,
         "python_version": platform.python_version(),

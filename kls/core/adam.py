@@ -23,6 +23,7 @@ class Adam:
         self.blocks = blocks
         self.beta1, self.beta2, self.epsilon = beta1, beta2, epsilon
         self.t = 0
+        self.takes_factors = False
         self.first = [np.zeros_like(b.value) for b in blocks]
         self.second = [np.zeros_like(b.value) for b in blocks]
         self._scratch = [np.empty_like(b.value) for b in blocks]

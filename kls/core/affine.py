@@ -24,6 +24,14 @@ def weight_gradient_first(x: np.ndarray, delta: np.ndarray, out: np.ndarray) -> 
     np.dot(x.T, delta.reshape(len(x), -1), out=out.reshape(len(out), -1))
 
 
+def add_product_first(x: np.ndarray, delta: np.ndarray, w: np.ndarray) -> None:
+    """w (d, K, m) += x^T (d, B) by delta (B, K, m), in blocks of rows that stay in the cache."""
+    flat, rows = w.reshape(len(w), -1), 768
+    delta = delta.reshape(len(x), -1)
+    for start in range(0, len(w), rows):
+        flat[start : start + rows] += x.T[start : start + rows] @ delta
+
+
 def forward(a: np.ndarray, w: np.ndarray, out: np.ndarray) -> None:
     """out (B, K, n) = a (B, K, m) by w (K, m, n), member by member."""
     np.matmul(a.transpose(1, 0, 2), w, out=out.transpose(1, 0, 2))

@@ -26,6 +26,7 @@ class Network:
 
     weights: for each member, one (rows, columns) array a layer; they are copied.
     bn_momentum: each member's momentum of the running statistics, shape (K,).
+    ``defers``: leave the first layer's gradient as the factors of its block, for an optimizer that takes them.
     """
 
     def __init__(
@@ -37,6 +38,7 @@ class Network:
     ) -> None:
         self.architecture = architecture
         self.batch_size = batch_size
+        self.defers = False
         k, dtype = len(weights), architecture.dtype
         self.weights: list[Parameter] = []
         self.biases: list[Parameter | None] = []
@@ -133,7 +135,9 @@ class Network:
                 self._deactivate(layer, delta)
             if b is not None:
                 np.sum(delta, axis=0, out=b.gradient)
-            if layer == 0:
+            if layer == 0 and self.defers:
+                self.blocks[0].factors = x, delta
+            elif layer == 0:
                 affine.weight_gradient_first(x, delta, w.gradient)
             else:
                 affine.weight_gradient(self._outputs[layer - 1], delta, w.gradient)

@@ -45,11 +45,13 @@ class Block:
 
     The first layer's weights (d, K, m) make a block of their own shape; all other parameters, member
     axis first, share one flat block, the penalised ones in front. ``value`` and ``gradient`` are the
-    block's arrays, of which the parameters' own become views.
+    block's arrays, of which the parameters' own become views. ``factors``, where set, are x (B, d) and
+    delta (B, K, m), whose product x^T delta is the gradient, which then has not been computed.
     """
 
     def __init__(self, name: str, parameters: Sequence[Parameter]) -> None:
         self.name = name
+        self.factors: tuple[np.ndarray, np.ndarray] | None = None
         self.parameters = sorted(parameters, key=lambda p: not p.penalised)
         self.pack()
 

@@ -40,7 +40,9 @@ class Member:
 
 
 class Optimizer(Protocol):
-    """What the population asks of SGD and Adam."""
+    """What the population asks of SGD and Adam. takes_factors: see Block.factors."""
+
+    takes_factors: bool
 
     def step(self, eta: np.ndarray, lam: np.ndarray) -> None: ...
     def keep(self, members: np.ndarray) -> None: ...
@@ -64,6 +66,7 @@ class Population:
         ]
         self.network = Network(architecture, weights, np.array([m.bn_momentum for m in members]), batches.batch_size)
         self.optimizer = make_optimizer(self.network.blocks)
+        self.network.defers = self.optimizer.takes_factors
         self.batches = batches
         self.ids = list(range(len(members)))
         self.lam = np.array([m.lam for m in members], dtype=np.float64)

@@ -6,19 +6,31 @@ Without momentum this is w <- (1 - 2 eta lam) w - eta dloss/dw, which is how it 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from kls.core import affine
 from kls.core.parameter import Block
 
 
 class SGD:
-    """momentum: mu, shared by the members; rates and lam are each member's own."""
+    """momentum: mu, shared by the members; rates and lam are each member's own.
 
-    def __init__(self, blocks: Sequence[Block], momentum: float = 0.0) -> None:
+    add_product: computes w += x^T delta for the first layer's weights, whose update without momentum is
+    that product itself, so that its gradient need not be written down.
+    """
+
+    def __init__(
+        self,
+        blocks: Sequence[Block],
+        momentum: float = 0.0,
+        add_product: Callable[[np.ndarray, np.ndarray, np.ndarray], None] = affine.add_product_first,
+    ) -> None:
         self.blocks = blocks
         self.momentum = momentum
+        self.takes_factors = momentum == 0.0
+        self._add_product = add_product
         self.velocities = [np.zeros_like(b.value) for b in blocks] if momentum else []
 
     def step(self, eta: np.ndarray, lam: np.ndarray) -> None:
@@ -28,9 +40,14 @@ class SGD:
             return
         decay = 1.0 - 2.0 * eta * lam
         for block in self.blocks:
-            block.gradient *= block.spread(eta)
             block.penalised_value *= block.spread_penalised(decay)
-            block.value -= block.gradient
+            if block.factors is None:
+                block.gradient *= block.spread(eta)
+                block.value -= block.gradient
+            else:
+                x, delta = block.factors
+                delta *= block.spread(-eta)
+                self._add_product(x, delta, block.value)
 
     def _step_with_momentum(self, eta: np.ndarray, lam: np.ndarray) -> None:
         for block, velocity in zip(self.blocks, self.velocities, strict=True):

@@ -1,4 +1,48 @@
-"""Pictures of the shape of CIFAR-10, made from a seed."""
+"""Pictures of the shape of CIFAR-10, made from a seed: the data set that needs no download.
+
+They are *not* natural pictures: each is a random texture of its class over a random texture. They are hard
+for fully connected networks in the way CIFAR-10 is, so that the published effects of depth, batch
+normalisation, initialisation and weight decay show on them. Their numbers are not CIFAR-10's.
+
+Picture x of true class c, in grey levels, with new random numbers for every picture:
+
+    x = round(clip(127.5 + 20 b + 50 exp(0.25 g) * (exp(0.4 h) * view(0.28 L_c + s 0.4 T_ck) + B)))
+
+L_c, the layout of class c, and T_ck, its textures k = 0..9, are drawn once for a seed; B, the background, is
+new in every picture. All three are Gaussian random fields of a grey and two colour-difference components
+with amplitudes 1 / frequency^2 (L, T) and 1 / frequency^1.25 (B) and a standard deviation of 1 (of grey, in
+B). s = +1 or -1 and k are uniform, and b, g, h standard normal. A view is shifted by up to 4 pixels in each
+direction, and mirrored with probability 1/2. The layout can be seen in the class means, which a linear
+classifier can learn from; the textures cannot, because their sign s changes.
+
+15 % of the labels, in the test part too, are replaced by one of the nine others: nothing is right for more
+than 85 % of the pictures. (CIFAR-10's labels are nearly all right; this stands for its ambiguous pictures.)
+
+Measured on the pictures of seed 0: accuracy in %, mean (lowest to highest) of three training seeds; 45,000
+training and 5,000 validation pictures, lam 0.005, batches of 100, SGD with two cycles (9000 steps) of a
+triangular learning rate from 1e-5 to 0.1, n_s 2250. He initialisation with batch normalisation (BN), variance
+1 / fan_in without.
+
+    network                                             test accuracy
+    softmax regression, learning rate up to 0.01        41.4 (41.2 to 41.5)
+    3 layers with BN                                    54.2 (54.0 to 54.4)
+    3 layers without                                    53.6 (53.5 to 53.9)
+    9 layers with BN                                    53.1 (52.5 to 53.8)
+    9 layers without                                    23.6 (18.7 to 32.5)
+    9 layers with BN, weights of N(0, 1e-3^2)           46.2 (45.2 to 47.7)
+    9 layers without, weights of N(0, 1e-3^2)           10.0 ( 9.9 to 10.2)
+    3 layers with BN, 20,000 pictures, 20 epochs        44.6 (43.8 to 45.1)
+    3 layers with BN, 9,000 pictures, 4 epochs          34.8 (34.7 to 34.8)
+
+    lam (3 layers with BN)                              validation accuracy
+    1e-5                                                51.1 (50.8 to 51.5)
+    1e-4                                                51.5 (50.7 to 52.2)
+    1e-3                                                53.2 (52.7 to 54.0)
+    1e-2                                                55.3 (54.9 to 55.6)
+    1e-1                                                45.1 (45.0 to 45.2)
+
+9 layers are [50, 30, 20, 20, 10, 10, 10, 10] hidden units, 3 layers [50, 50].
+"""
 
 from __future__ import annotations
 
@@ -24,6 +68,7 @@ STRENGTH_SPREAD, CONTRAST_SPREAD = 0.4, 0.25  # standard deviations of a logarit
 AMPLITUDE, BRIGHTNESS_SPREAD = 50.0, 20.0  # grey levels
 WRONG_SHARE = 0.15  # of the labels, in the training and in the test part
 
+Floats = NDArray[np.float32]
 Part = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 
 
@@ -33,7 +78,7 @@ def make_pictures(
     """Make the training and test part of `seed`; the same objects appear in both.
 
     A smaller part is the beginning of a larger one: picture i depends on `seed` and i alone. Two calls
-    give the same bits; another NumPy release or another processor may round a pixel otherwise.
+    give the same bits; another NumPy release may draw other numbers or round a pixel otherwise.
 
     Args:
         seed: at least 0.
@@ -58,7 +103,7 @@ def _generator(seed: int, *key: int) -> np.random.Generator:
     return np.random.Generator(np.random.SFC64(np.random.SeedSequence(seed, spawn_key=key)))
 
 
-def _part(objects: NDArray[np.float32], n: int, seed: int, part: int) -> Part:
+def _part(objects: Floats, n: int, seed: int, part: int) -> Part:
     x = np.empty((n, CHANNELS * SIDE * SIDE), dtype=np.uint8)
     y = np.empty(n, dtype=np.uint8)
     background = _spectrum(SIDE, BACKGROUND_SLOPE)
@@ -70,7 +115,7 @@ def _part(objects: NDArray[np.float32], n: int, seed: int, part: int) -> Part:
     return x, y
 
 
-def _block(objects: NDArray[np.float32], background: NDArray[np.float32], rng: np.random.Generator) -> Part:
+def _block(objects: Floats, background: Floats, rng: np.random.Generator) -> Part:
     """BLOCK pictures, equally many of each class before some labels are made wrong."""
     classes, kinds, mirrored, rows, columns = objects.shape[:5]
     true = rng.permutation(np.arange(BLOCK) % classes)
@@ -80,15 +125,20 @@ def _block(objects: NDArray[np.float32], background: NDArray[np.float32], rng: n
     labels = np.where(rng.random(BLOCK) < WRONG_SHARE, wrong, true)
 
     x = objects[true, *place]
-    x *= np.exp(STRENGTH_SPREAD * strength)
+    x *= _exp(STRENGTH_SPREAD * strength)
     x += _fields(rng, (BLOCK,), background)
-    x *= AMPLITUDE * np.exp(CONTRAST_SPREAD * contrast)
+    x *= AMPLITUDE * _exp(CONTRAST_SPREAD * contrast)
     x += 128 + BRIGHTNESS_SPREAD * brightness  # 127.5, and 0.5 because the conversion to uint8 cuts off
     np.clip(x, 0, 255, out=x)
     return x.astype(np.uint8).reshape(BLOCK, -1), labels.astype(np.uint8)
 
 
-def _objects(rng: np.random.Generator) -> NDArray[np.float32]:
+def _exp(x: Floats) -> Floats:
+    """exp(x) by way of float64: NumPy's float32 exp differs between processors in its last bit."""
+    return np.exp(x.astype(np.float64)).astype(np.float32)
+
+
+def _objects(rng: np.random.Generator) -> Floats:
     """Views (class, kind, mirrored, row shift, column shift, channel, 32, 32) of every object.
 
     The kinds of a class are its layout plus and minus each of its textures.
@@ -96,7 +146,7 @@ def _objects(rng: np.random.Generator) -> NDArray[np.float32]:
     size = SIDE + 2 * MAX_SHIFT
     spectrum = _spectrum(2 * SIDE, OBJECT_SLOPE)  # twice the side, so that an object does not wrap round
 
-    def standardised(shape: tuple[int, ...]) -> NDArray[np.float32]:
+    def standardised(shape: tuple[int, ...]) -> Floats:
         fields = _fields(rng, shape, spectrum)[..., :size, :size]
         fields = fields - fields.mean(axis=(-3, -2, -1), keepdims=True)
         return fields / fields.std(axis=(-3, -2, -1), keepdims=True)
@@ -109,7 +159,7 @@ def _objects(rng: np.random.Generator) -> NDArray[np.float32]:
     return np.moveaxis(windows, 3, 5)
 
 
-def _spectrum(n: int, slope: float) -> NDArray[np.float32]:
+def _spectrum(n: int, slope: float) -> Floats:
     """Amplitudes (3, n, n/2 + 1) of the Fourier coefficients of `_fields`: grey and two colour differences.
 
     The grey field gets a variance of 1 and a mean of 0. Frequencies are in cycles per 32 pixels.
@@ -125,9 +175,7 @@ def _spectrum(n: int, slope: float) -> NDArray[np.float32]:
     return (amplitude * np.array([1, CHROMA, CHROMA])[:, None, None]).astype(np.float32)
 
 
-def _fields(
-    rng: np.random.Generator, shape: tuple[int, ...], spectrum: NDArray[np.float32]
-) -> NDArray[np.float32]:
+def _fields(rng: np.random.Generator, shape: tuple[int, ...], spectrum: Floats) -> Floats:
     """Periodic Gaussian random fields (*shape, 3, n, n): red, green, blue."""
     n = spectrum.shape[1]
     noise = rng.standard_normal((*shape, *spectrum.shape, 2), dtype=np.float32).view(np.complex64)[..., 0]
@@ -140,4 +188,4 @@ def _fields(
     grey -= first
     np.add(grey, second, out=colours[..., 1, :, :])
     np.subtract(grey, second, out=colours[..., 2, :, :])
-    return np.fft.irfft2(colours, s=(n, n), axes=(-2, -1))
+    return np.fft.irfft2(colours, s=(n, n), axes=(-2, -1)).astype(np.float32, copy=False)
