@@ -1,0 +1,1 @@
+"""Plugins for Hydra, found through the entry-point group ``hydra.plugins``."""

@@ -1,0 +1,39 @@
+"""Hydra's launcher of this project: trains the jobs of a batch together, as populations."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from hydra.core.config_store import ConfigStore
+from hydra.core.utils import JobReturn
+from hydra.plugins.launcher import Launcher
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig
+
+
+@dataclass
+class PopulationLauncherConfig:
+    """hydra.launcher: n_jobs processes at most (-1: as many as cores), max_members in one population."""
+
+    _target_: str = "kls.plugins.population_launcher.PopulationLauncher"
+    n_jobs: int = -1
+    max_members: int = 40
+
+
+ConfigStore.instance().store(group="hydra/launcher", name="population", node=PopulationLauncherConfig, provider="kls")
+
+
+class PopulationLauncher(Launcher):
+    """The shell that Hydra sees; the work is in population_batch, imported when it begins."""
+
+    def __init__(self, n_jobs: int, max_members: int) -> None:
+        self.n_jobs, self.max_members = n_jobs, max_members
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        self.hydra_context, self.task_function, self.config = hydra_context, task_function, config
+
+    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
+        from kls.plugins.population_batch import launch
+
+        return launch(self, job_overrides, initial_job_idx)

@@ -1,0 +1,304 @@
+"""Runs the stages of a search, one after the other, and survives being stopped anywhere."""
+
+from __future__ import annotations
+
+import copy
+import logging
+import math
+import sqlite3
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import optuna
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.types import HydraContext, TaskFunction
+from hydra_plugins.hydra_optuna_sweeper.optuna_sweeper import OptunaSweeper
+from omegaconf import DictConfig, OmegaConf, open_dict, read_write
+from optuna.trial import TrialState
+
+from kls import controller
+from kls.errors import UserError
+from kls.plugins import samplers
+from kls.plugins.job_keeper import JobKeeper, failure_in
+from kls.plugins.search_space import ad_hoc_stage, as_text, distribution_overrides, meant_for_jobs, trial_value
+from kls.records import names
+from kls.resume import quoted
+from kls.settings import MANNER, Settings, flatten, validate, validate_group
+from kls.sweep import intervals
+from kls.sweep.intervals import Range, Trial
+from kls.sweep.record import SweepRecord, only_controller
+from kls.sweep.stages import Search, Stage
+
+log = logging.getLogger("kls")
+
+LEARNING_BATCH = 10  # trials that a sampler which learns is asked for at once
+
+
+class StagedSearch:
+    """One sweep: its definition, folder and the trials of the stages that have ended."""
+
+    def __init__(
+        self,
+        stages: Sequence[Any],
+        context: HydraContext,
+        task: TaskFunction,
+        config: DictConfig,
+        arguments: Sequence[str],
+    ) -> None:
+        self.context, self.task, self.config = context, task, config
+        overrides = meant_for_jobs(OverridesParser.create().parse_overrides(list(arguments)))
+        self.arguments = [str(o.input_line) for o in overrides]
+        self.fixed = [str(o.input_line) for o in overrides if not o.is_sweep_override()]
+        listed = [o for o in overrides if o.is_sweep_override()]
+        if stages and listed:
+            raise UserError(f"{listed[0].input_line}: this sweep has stages that say what is searched; give one value")
+        plain = OmegaConf.to_container(OmegaConf.create(list(stages)), resolve=True)
+        self.search = validate_group(Search, {"stages": plain or [ad_hoc_stage(listed)]}, "hydra.sweeper")
+        self.trials: dict[str, list[Trial]] = {}
+        self.failures: list[str] = []
+
+    def run(self) -> None:
+        """Run, or with dry_run list, all stages; print the table of all runs."""
+        self._check_before_any_job()
+        if self.config.dry_run:
+            self._describe()
+            return
+        self.folder = Path(str(self.config.hydra.sweep.dir)).absolute()
+        self.folder.mkdir(parents=True, exist_ok=True)
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        logging.getLogger("hydra_plugins").setLevel(logging.ERROR)  # JobKeeper tells of failures
+        logging.getLogger("hydra").setLevel(logging.WARNING)
+        controller.announce()
+        with only_controller(self.folder):
+            self.record = SweepRecord(self.folder, self._definition(), self.arguments, self.config.resume is not None)
+            try:
+                self.storage = self._open_storage()
+                for stage in self.search.stages:
+                    self._run_stage(stage)
+            except KeyboardInterrupt:
+                self.record.set_status(names.INTERRUPTED)
+                log.warning("stopped; go on with the same command and resume=%s", self.folder)
+                raise
+            except BaseException:
+                self.record.set_status(names.FAILED)
+                raise
+            self.record.set_status(names.FINISHED)
+            self._report()
+
+    def _check_before_any_job(self) -> None:
+        """Validate a job of every stage, and compose one with each text of a list, for it may choose a file of conf/.
+
+        Raises UserError, or Hydra's exception for an unknown key or choice.
+        """
+        for stage in self.search.stages:
+            given = {argument.split("=", 1)[0].lstrip("+~") for argument in (*self.fixed, *stage.budget)}
+            clash = given & (set(stage.params) | ({"seed"} if stage.confirm else set()))
+            if clash:
+                raise UserError(f"{min(clash)}: stage {stage.name} sets it for each trial; leave it out")
+            point = _any_point(stage)
+            self._settings(stage, point)
+            for name, parameter in stage.params.items():
+                for text in (value for value in parameter.values or () if isinstance(value, str)):
+                    self._composed(stage, point | {name: text})
+            if stage.trials is not None:
+                _sampler(stage)
+
+    def _settings(self, stage: Stage, params: dict[str, Any]) -> Settings:
+        return validate(self._composed(stage, params))
+
+    def _composed(self, stage: Stage, params: dict[str, Any]) -> dict[str, Any]:
+        overrides = [*self._job_arguments(stage), *(f"{name}={as_text(value)}" for name, value in params.items())]
+        composed = self.context.config_loader.load_sweep_config(self.config, overrides)
+        with read_write(composed), open_dict(composed):
+            del composed["hydra"]
+        container = OmegaConf.to_container(composed, resolve=True, throw_on_missing=True)
+        assert isinstance(container, dict)
+        return {str(key): value for key, value in container.items()}
+
+    def _describe(self) -> None:
+        from kls.plugins.dry_run import describe
+
+        log.info(describe([(s, self._settings(s, _any_point(s)), _n_trials(s)) for s in self.search.stages]))
+
+    def _definition(self) -> dict[str, Any]:
+        """What must be the same on resume: the stages and the settings that their runs share."""
+        first = self.search.stages[0]
+        shared = flatten(self._settings(first, _any_point(first)).model_dump())
+        return {
+            "settings": {key: value for key, value in shared.items() if key not in (*MANNER, *first.params)},
+            "stages": [stage.model_dump(by_alias=True) for stage in self.search.stages],
+        }
+
+    def _job_arguments(self, stage: Stage) -> list[str]:
+        quiet = ["progress=false"]
+        if not (stage.test or stage.confirm):
+            quiet += ["evaluation.test=false", "plots=false"]
+        return [*self.fixed, *stage.budget, *quiet]
+
+    def _run_stage(self, stage: Stage) -> None:
+        folder = self.folder / stage.name
+        folder.mkdir(exist_ok=True)
+        ranges, points = self._space(stage)
+        n_trials = len(points) if points else stage.trials
+        assert n_trials is not None
+        entry: dict[str, Any] = {
+            "name": stage.name,
+            "trials": n_trials,
+            "sampler": stage.sampler if isinstance(stage.sampler, str) else stage.sampler["_target_"],
+            "status": names.RUNNING,
+            "params": {name: r.record() for name, r in ranges.items()},
+            "best": None,
+            "edge": [],
+            "confirm": stage.confirm is not None,
+        }
+        self.record.put_stage(entry)
+        log.info("stage %s: %d trials; %s", stage.name, n_trials, "; ".join(map(_told, ranges.items())))
+        study = optuna.create_study(
+            study_name=stage.name, storage=self.storage, direction="maximize", load_if_exists=True
+        )
+        _ask_stale_trials_again(study)
+        failed = study.get_trials(states=(TrialState.FAIL,))
+        self.failures += [line for t in failed if (line := failure_in(folder / str(t.number)))]
+        batch = stage.batch or (LEARNING_BATCH if stage.learns else n_trials)
+        sampler = samplers.ListedPoints(points) if points else _sampler(stage)
+        while (done := len(study.get_trials(states=_ENDED))) < n_trials:
+            n = min(batch - done % batch, n_trials - done)
+            self._run_batch(stage, folder, study, sampler, distribution_overrides(ranges, points), n)
+        self._end_stage(stage, study, ranges, entry)
+
+    def _space(self, stage: Stage) -> tuple[dict[str, Range], list[dict[str, Any]]]:
+        """The ranges of a stage's parameters, and its points where it does not sample them."""
+        if stage.confirm:
+            points = intervals.confirmations(stage, self.trials)
+            source = f"the best of {stage.confirm.source}"
+            values = {name: list(dict.fromkeys(point[name] for point in points)) for name in points[0]}
+            ranges = {n: Range(None, None, "linear", v, "given" if n == "seed" else source) for n, v in values.items()}
+            return ranges, points
+        ranges = {name: intervals.resolve(name, p, self.trials) for name, p in stage.params.items()}
+        points = intervals.grid(ranges) if stage.sampler == "grid" else []
+        return ranges, [{name: trial_value(value) for name, value in point.items()} for point in points]
+
+    def _run_batch(
+        self,
+        stage: Stage,
+        folder: Path,
+        study: optuna.Study,
+        sampler: optuna.samplers.BaseSampler,
+        params: dict[str, str],
+        n: int,
+    ) -> None:
+        """n trials through hydra-optuna-sweeper: ask, launch, tell."""
+        config = copy.deepcopy(self.config)
+        with read_write(config.hydra), open_dict(config.hydra):
+            config.hydra.sweep.dir = str(folder)
+            config.hydra.overrides.hydra.append(f"hydra.sweep.dir={quoted(folder)}")  # what jobs are composed from
+        sweeper = OptunaSweeper(
+            sampler={"_target_": "optuna.samplers.RandomSampler"},  # replaced below by one that is built already
+            direction="maximize",
+            storage=None,
+            study_name=stage.name,
+            n_trials=n,
+            n_jobs=n,
+            max_failure_rate=1.0,
+            custom_search_space=None,
+            params=OmegaConf.create(params),
+        )
+        sweeper.setup(hydra_context=self.context, task_function=self.task, config=config)
+        inner: Any = sweeper.sweeper
+        inner.sampler, inner.storage = sampler, self.storage
+        inner.launcher = JobKeeper(
+            inner.launcher,
+            folder,
+            lambda: [t.number for t in study.get_trials(states=(TrialState.RUNNING,))],
+            self.failures,
+            self.config.max_failures,
+            self.config.progress,
+        )
+        try:
+            sweeper.sweep(self._job_arguments(stage))
+        except ValueError:  # where there is no best trial
+            if study.get_trials(states=(TrialState.COMPLETE, TrialState.RUNNING, TrialState.WAITING)):
+                raise
+            raise self._every_trial_failed(stage) from None
+
+    def _every_trial_failed(self, stage: Stage) -> UserError:
+        shown = "".join(f"\n  {line}" for line in self.failures[:10])
+        return UserError(f"stage {stage.name}: every trial failed; the logs are in their folders:{shown}")
+
+    def _end_stage(self, stage: Stage, study: optuna.Study, ranges: dict[str, Range], entry: dict[str, Any]) -> None:
+        complete = study.get_trials(states=(TrialState.COMPLETE,))
+        trials = [Trial(t.number, dict(t.params), float(t.values[0])) for t in complete]
+        if not trials:
+            raise self._every_trial_failed(stage)
+        self.trials[stage.name] = trials
+        best = max(trials, key=lambda t: t.value)
+        searched = [name for name in ranges if name not in ("seed", "order_seed")]
+        if stage.sampler != "grid" or (len(searched) == 1 and not stage.confirm):
+            entry["edge"] = intervals.edges(trials, ranges)
+        entry["best"] = {"trial": best.number, "params": best.params, names.VALUE: best.value}
+        entry["status"] = names.FINISHED
+        self.record.put_stage(entry)
+        settings = ", ".join(f"{name}={_shown(value)}" for name, value in best.params.items())
+        log.info("stage %s: best validation accuracy %.2f%% with %s", stage.name, 100 * best.value, settings)
+        for sentence in entry["edge"]:
+            log.warning("EDGE in stage %s: %s", stage.name, sentence)
+
+    def _open_storage(self) -> optuna.storages.RDBStorage:
+        """The sweep's database; connected to by path, for in a URL some names of folders mean something else."""
+        connect = partial(sqlite3.connect, self.folder / names.STUDY, check_same_thread=False)
+        return optuna.storages.RDBStorage("sqlite://", engine_kwargs={"creator": connect})
+
+    def _report(self) -> None:
+        from kls.aggregate import report
+
+        log.info(report(self.folder, self.folder))
+        if self.failures:
+            log.warning("%d jobs failed; the logs are in their folders:", len(self.failures))
+            for line in self.failures:
+                log.warning("  %s", line)
+
+
+_ENDED = (TrialState.COMPLETE, TrialState.FAIL, TrialState.PRUNED)
+
+
+def _sampler(stage: Stage) -> optuna.samplers.BaseSampler:
+    if isinstance(stage.sampler, dict):
+        try:
+            return samplers.sampler_by_target(stage.sampler, stage.seed)
+        except (TypeError, ValueError) as error:
+            raise UserError(f"stage {stage.name}: {error}") from None
+    return samplers.tpe_sampler(stage.seed) if stage.sampler == "tpe" else samplers.random_sampler(stage.seed)
+
+
+def _ask_stale_trials_again(study: optuna.Study) -> None:
+    """Trials that a killed controller left running wait again: the next batch takes them, parameters and all."""
+    for trial in study.get_trials(states=(TrialState.RUNNING,)):
+        study._storage.set_trial_state_values(trial._trial_id, state=TrialState.WAITING)
+
+
+def _any_point(stage: Stage) -> dict[str, Any]:
+    """A value of each parameter whose range is known before any trial."""
+    given = {name: p.values[0] if p.values is not None else p.low for name, p in stage.params.items()}
+    whole = {name for name, p in stage.params.items() if p.integer}
+    return {n: round(float(v)) if n in whole else v for n, v in given.items() if v is not None}  # type: ignore[arg-type]
+
+
+def _n_trials(stage: Stage) -> int:
+    if stage.confirm:
+        return stage.confirm.best * stage.confirm.seeds
+    points = [len(p.values) if p.values is not None else p.steps or 1 for p in stage.params.values()]
+    return stage.trials or math.prod(points)
+
+
+def _shown(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _told(item: tuple[str, Range]) -> str:
+    name, r = item
+    if r.values is not None:
+        shown = ", ".join(map(_shown, r.values[:12]))
+        return f"{name} in {{{shown}{', ...' if len(r.values) > 12 else ''}}} ({r.source})"
+    return f"{name} in [{r.low:.4g}, {r.high:.4g}], {r.scale} ({r.source})"

@@ -1,0 +1,78 @@
+"""The progress of all jobs of a batch in one view, read from their folders whatever launches them."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from kls.errors import UserError
+from kls.records import names
+from kls.records.run_folder import RunFolder
+
+log = logging.getLogger("kls")
+
+TERMINAL_SECONDS, LOG_SECONDS = 1.0, 30.0  # between two looks at the folders
+
+
+class SweepProgress:
+    """Context with a bar where stderr is a terminal, and a line in the log now and then where it is not."""
+
+    def __init__(self, folders: Sequence[Path], title: str, enabled: bool) -> None:
+        self._folders, self._title, self._enabled = folders, title, enabled
+        self._terminal = sys.stderr.isatty()
+        self._done = threading.Event()
+        self._started = time.perf_counter()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+
+    def __enter__(self) -> SweepProgress:
+        if self._enabled:
+            self._thread.start()
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._done.set()
+        if self._enabled:
+            self._thread.join()
+
+    def _watch(self) -> None:
+        form = "{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining} {postfix}"
+        bar = tqdm(total=100.0, disable=not self._terminal, bar_format=form)
+        bar.set_description(self._title)
+        while not self._done.wait(TERMINAL_SECONDS if self._terminal else LOG_SECONDS):
+            share, line = look(self._folders)
+            if self._terminal:
+                bar.n = 100.0 * share
+                bar.set_postfix_str(line)
+            else:
+                elapsed = time.perf_counter() - self._started
+                left = f", about {elapsed * (1 - share) / share:.0f} s left" if share > 0 else ""
+                log.info("%s: %s%s", self._title, line, left)
+        bar.close()
+
+
+def look(folders: Sequence[Path]) -> tuple[float, str]:
+    """Share of the steps made, and a line: how many runs have ended, are running, and the best so far."""
+    found = [_metrics(folder) for folder in folders]
+    ended = [m for m in found if m.get(names.STATUS) in (names.FINISHED, names.DIVERGED, names.PRUNED, names.FAILED)]
+    running = sum(m.get(names.STATUS) == names.RUNNING for m in found)
+    made = sum(1.0 if m in ended else (m.get("steps") or 0) / (m.get("planned_steps") or 1) for m in found)
+    failed = sum(m.get(names.STATUS) == names.FAILED for m in ended)
+    best = max((m[names.BEST_VALUE] for m in found if m.get(names.BEST_VALUE) is not None), default=None)
+    line = f"{len(ended)}/{len(folders)} ended, {running} running"
+    line += f", {failed} failed" if failed else ""
+    line += f", best validation {best:.2%}" if best is not None else ""
+    return made / max(len(folders), 1), line
+
+
+def _metrics(folder: Path) -> dict[str, Any]:
+    try:
+        return RunFolder(folder).read_metrics()
+    except UserError:
+        return {}

@@ -1,0 +1,1 @@
+"""Searches in stages: their definition, how an interval is narrowed, and the record of a sweep."""

@@ -1,0 +1,125 @@
+"""From a stage's definition and the trials before it to the points or intervals that it searches."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from kls.errors import UserError
+from kls.sweep import narrowing
+from kls.sweep.stages import Parameter, Stage
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A finished trial: the values of its parameters and its score."""
+
+    number: int
+    params: dict[str, Any]
+    value: float
+
+
+@dataclass(frozen=True)
+class Range:
+    """What a stage searches of one parameter: an interval, or listed values; ``source`` tells why."""
+
+    low: float | None
+    high: float | None
+    scale: str
+    values: list[Any] | None
+    source: str
+    integer: bool = False
+
+    def record(self) -> dict[str, Any]:
+        """As it stands in sweep.json."""
+        return {key: value for key, value in asdict(self).items() if key != "integer"}
+
+
+def resolve(name: str, parameter: Parameter, earlier: Mapping[str, Sequence[Trial]]) -> Range:
+    """The range of one parameter. Raises UserError where narrowing is not possible."""
+    if parameter.values is not None:
+        return Range(None, None, parameter.scale, list(parameter.values), "given")
+    if parameter.narrow is None:
+        assert parameter.low is not None
+        assert parameter.high is not None
+        low, high, source = parameter.low, parameter.high, "given"
+    else:
+        low, high, source = _narrowed(name, parameter, earlier[parameter.narrow.source])
+    if parameter.integer:
+        low, high = round(low), round(high)
+    values = narrowing.steps_between(low, high, parameter.steps, parameter.scale) if parameter.steps else None
+    if values and parameter.integer:
+        values = list(dict.fromkeys(map(round, values)))
+    return Range(low, high, parameter.scale, values, source, parameter.integer)
+
+
+def _narrowed(name: str, parameter: Parameter, trials: Sequence[Trial]) -> tuple[float, float, str]:
+    rule = parameter.narrow
+    assert rule is not None
+    pairs = [(float(t.params[name]), t.value) for t in trials if name in t.params]
+    if not pairs:
+        raise UserError(f"{name}: stage {rule.source} has no finished trial to narrow it from")
+    match rule.rule:
+        case "range_of_best":
+            (low, high), how = narrowing.range_of_best(pairs, rule.k), f"range of the {rule.k} best"
+        case "around_best":
+            (low, high), how = narrowing.around_best(pairs, rule.factor), f"the best / and * {rule.factor:g}"
+        case _:
+            (low, high), how = narrowing.neighbours_of_best(pairs), "neighbours of the best"
+    side = narrowing.edge(pairs)
+    if side and rule.widen:
+        low, high = narrowing.widen((low, high), side, rule.widen, parameter.scale)
+        how += f", widened past the {'lower' if side < 0 else 'upper'} end"
+    if low == high:  # one point: leave something to search
+        low, high = narrowing.widen(narrowing.widen((low, high), -1, 2.0, parameter.scale), 1, 2.0, parameter.scale)
+        how += ", a single point widened by a factor of 2"
+    if low > high or (parameter.scale == "log" and low <= 0):
+        raise UserError(
+            f"{name}: {rule.rule} of {rule.source} gives {low:g} to {high:g}, no interval of a {parameter.scale} scale"
+        )
+    return low, high, f"narrowed from {rule.source}: {how}"
+
+
+def edges(trials: Sequence[Trial], ranges: Mapping[str, Range]) -> list[str]:
+    """A sentence for each numeric parameter whose best value is the smallest or largest that was tried."""
+    found = []
+    for name, parameter_range in ranges.items():
+        pairs = [(t.params[name], t.value) for t in trials if _is_number(t.params.get(name))]
+        numeric = parameter_range.low is not None or len(pairs) == len(trials)
+        side = narrowing.edge(pairs) if pairs and numeric and name not in ("seed", "order_seed") else 0
+        if side:
+            found.append(
+                f"{name}: the best, {narrowing.best_of(pairs):.4g}, is the {'smallest' if side < 0 else 'largest'} "
+                "value tried; the optimum may lie outside"
+            )
+    return found
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def grid(ranges: Mapping[str, Range]) -> list[dict[str, Any]]:
+    """All combinations of the listed values; the last parameter changes fastest."""
+    listed = [parameter_range.values or [] for parameter_range in ranges.values()]
+    return [dict(zip(ranges, point, strict=True)) for point in itertools.product(*listed)]
+
+
+def confirmations(stage: Stage, earlier: Mapping[str, Sequence[Trial]]) -> list[dict[str, Any]]:
+    """The best settings of the stage that is confirmed, each with seeds 0, 1, ...
+
+    Raises UserError where that stage has no finished trial.
+    """
+    assert stage.confirm is not None
+    trials = sorted(earlier[stage.confirm.source], key=lambda t: (-t.value, t.number))
+    if not trials:
+        raise UserError(f"stage {stage.name}: {stage.confirm.source} has no finished trial to confirm")
+    chosen: list[dict[str, Any]] = []
+    for trial in trials:
+        params = {name: value for name, value in trial.params.items() if name != "seed"}
+        if params not in chosen:
+            chosen.append(params)
+    seeds = range(stage.confirm.seeds)
+    return [{**params, "seed": seed} for params in chosen[: stage.confirm.best] for seed in seeds]

@@ -1,0 +1,68 @@
+"""Rules that make the next stage's interval of a parameter from the trials of an earlier one.
+
+A trial is a pair (x, value): the parameter and the score, larger is better. Each rule is a pure function.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+Trials = Sequence[tuple[float, float]]
+Interval = tuple[float, float]
+
+
+def range_of_best(trials: Trials, k: int) -> Interval:
+    """From the smallest to the largest x among the k best trials (all, where there are fewer)."""
+    best = sorted(trials, key=lambda trial: -trial[1])[:k]
+    return min(x for x, _ in best), max(x for x, _ in best)
+
+
+def around_best(trials: Trials, factor: float) -> Interval:
+    """From best / factor to best * factor, for the x of the best trial, which must be above 0."""
+    x = best_of(trials)
+    return x / factor, x * factor
+
+
+def neighbours_of_best(trials: Trials) -> Interval:
+    """From the next smaller to the next larger x that was tried beside the best; the best itself at an end."""
+    x = best_of(trials)
+    tried = sorted({other for other, _ in trials})
+    place = tried.index(x)
+    return tried[max(place - 1, 0)], tried[min(place + 1, len(tried) - 1)]
+
+
+def best_of(trials: Trials) -> float:
+    """The x of the best trial; of equal ones the first."""
+    return max(trials, key=lambda trial: trial[1])[0]
+
+
+def edge(trials: Trials) -> int:
+    """-1 where the best x is the smallest of all that were tried, 1 where it is the largest, else 0."""
+    x, tried = best_of(trials), [other for other, _ in trials]
+    if min(tried) == max(tried):
+        return 0
+    return -1 if x == min(tried) else 1 if x == max(tried) else 0
+
+
+def widen(interval: Interval, side: int, factor: float, scale: str) -> Interval:
+    """The interval with the end on ``side`` (-1 low, 1 high) moved outwards.
+
+    On a log scale the end is divided or multiplied by ``factor``; on a linear one it moves by
+    (factor - 1) times the interval's length, or the end's own size where the interval is a point.
+    """
+    low, high = interval
+    if scale == "log":
+        return (low / factor, high) if side < 0 else (low, high * factor)
+    reach = (factor - 1.0) * ((high - low) or abs(high))
+    return (low - reach, high) if side < 0 else (low, high + reach)
+
+
+def steps_between(low: float, high: float, n: int, scale: str) -> list[float]:
+    """n values from low to high, equally spaced on a linear or log scale; both ends are exact."""
+    if n == 1:
+        return [low]
+    if scale == "log":
+        inner = [math.exp(math.log(low) + i * (math.log(high) - math.log(low)) / (n - 1)) for i in range(1, n - 1)]
+        return [low, *(float(f"{x:.12g}") for x in inner), high]
+    return [low, *(float(f"{low + i * (high - low) / (n - 1):.12g}") for i in range(1, n - 1)), high]
