@@ -1,0 +1,54 @@
+"""Writes the tables and the text of an aggregation, each file whole, and clears away pictures of an earlier one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pandas as pd
+
+from kls.errors import UserError
+from kls.records import names
+from kls.records.atomic import write_text
+
+LATEX = "summary.tex"
+TABLES = (names.RUNS_TABLE, names.GROUPS_TABLE, names.SUMMARY, LATEX)
+
+_PICTURES = re.compile(r"(search|heatmap|curves|seeds)(-\d+)?\.png")
+
+
+@contextmanager
+def into(out: Path | None) -> Iterator[None]:
+    """Make the folder, if one is given, and let the block write to it.
+
+    Raises UserError where that cannot be, or where the folder is a run's, whose own pictures stand there.
+    """
+    try:
+        if out is not None:
+            out.mkdir(parents=True, exist_ok=True)
+            if (out / names.CONFIG).exists() or (out / names.METRICS).exists():
+                raise UserError(f"{out}: is the folder of a run, which tables do not go into; give --out FOLDER")
+        yield
+    except OSError as error:
+        raise UserError(f"{out}: cannot be written to ({error.strerror})") from None
+
+
+def write_tables(out: Path, runs: pd.DataFrame, groups: pd.DataFrame, markdown: str, latex: str) -> None:
+    """Write runs.csv and summary.csv with all digits, summary.md and summary.tex."""
+    write_text(out / names.RUNS_TABLE, _csv(runs))
+    write_text(out / names.GROUPS_TABLE, _csv(groups))
+    write_text(out / names.SUMMARY, markdown)
+    write_text(out / LATEX, latex)
+
+
+def remove_pictures(out: Path, kept: Collection[str]) -> None:
+    """Delete pictures that an earlier aggregation left and this one has not made."""
+    for path in out.iterdir():
+        if _PICTURES.fullmatch(path.name) and path.name not in kept:
+            path.unlink()
+
+
+def _csv(frame: pd.DataFrame) -> str:
+    return str(frame.to_csv(index=False, lineterminator="\n"))
