@@ -1,0 +1,154 @@
+"""Files written by kls.records.atomic are whole or not there."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from kls.records.atomic import atomic_path, write_bytes, write_json, write_text
+
+
+def test_file_appears_only_when_the_block_ends(tmp_path: Path) -> None:
+    path = tmp_path / "a.npz"
+    with atomic_path(path) as temporary:
+        assert temporary.parent == tmp_path
+        assert temporary.name.startswith(".")
+        assert temporary.suffix == ".npz"
+        np.savez(temporary, x=np.arange(3))
+        assert not path.exists()
+    assert [file.name for file in tmp_path.iterdir()] == ["a.npz"]
+    assert np.load(path)["x"].tolist() == [0, 1, 2]
+
+
+def test_two_writers_get_different_temporary_files(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    with atomic_path(path) as first, atomic_path(path) as second:
+        assert first != second
+        first.write_text("first")
+        second.write_text("second")
+    assert path.read_text() == "first"  # the outer block ends last
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_error_in_the_block_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    write_text(path, "old")
+
+    def write_half() -> None:
+        with atomic_path(path) as temporary:
+            temporary.write_text("half of the ne")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_half()
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_block_that_writes_nothing_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError), atomic_path(tmp_path / "a"):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_file_then_folder_are_flushed_around_the_replacement(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[str] = []
+    replace, fsync = os.replace, os.fsync
+
+    def noted_fsync(descriptor: int) -> None:
+        calls.append("fsync folder" if stat.S_ISDIR(os.fstat(descriptor).st_mode) else "fsync file")
+        fsync(descriptor)
+
+    def noted_replace(source: Path, target: Path) -> None:
+        calls.append("replace")
+        replace(source, target)
+
+    monkeypatch.setattr(os, "fsync", noted_fsync)
+    monkeypatch.setattr(os, "replace", noted_replace)
+    write_bytes(tmp_path / "a", b"x")
+    assert calls == ["fsync file", "replace", "fsync folder"]
+
+
+@pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o027, 0o640), (0o002, 0o664)])
+def test_mode_respects_umask(tmp_path: Path, umask: int, mode: int) -> None:
+    before = os.umask(umask)
+    try:
+        write_bytes(tmp_path / "a", b"x")
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "a").stat().st_mode) == mode
+
+
+def test_reader_never_sees_a_part(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    contents = [letter * 300_000 for letter in (b"a", b"b")]
+    write_bytes(path, contents[0])
+    done = threading.Event()
+
+    def write_many(content: bytes) -> None:
+        for _ in range(20):
+            write_bytes(path, content)
+
+    writers = [threading.Thread(target=write_many, args=(content,)) for content in contents]
+    seen: list[bytes] = []
+
+    def read_many() -> None:
+        while not done.is_set():
+            seen.append(path.read_bytes())
+
+    reader = threading.Thread(target=read_many)
+    for thread in (reader, *writers):
+        thread.start()
+    for thread in writers:
+        thread.join()
+    done.set()
+    reader.join()
+    assert len(seen) > 0
+    assert all(content in contents for content in seen)
+
+
+def test_write_text_keeps_line_ends_and_letters(tmp_path: Path) -> None:
+    write_text(tmp_path / "a", "η = 1\r\nb\n")
+    assert (tmp_path / "a").read_bytes() == b"\xce\xb7 = 1\r\nb\n"
+
+
+def test_write_json_stores_nan_and_infinity_as_null(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    write_json(
+        path,
+        {
+            "loss": float("nan"),
+            "bounds": (-float("inf"), 0.1),
+            "numpy": [np.float32("inf"), np.float64("nan"), np.float64(0.1), np.int64(3), np.bool_(True)],
+            "name": "η",
+            "none": None,
+        },
+    )
+    text = path.read_text(encoding="utf-8")
+    assert json.loads(text) == {
+        "loss": None,
+        "bounds": [None, 0.1],
+        "numpy": [None, None, 0.1, 3, True],
+        "name": "η",
+        "none": None,
+    }
+    assert text.startswith('{\n  "loss": null,\n  "bounds": [\n    null,\n    0.1\n  ],\n')
+    assert '"name": "η"' in text
+    assert text.endswith("}\n")
+
+
+def test_write_json_of_something_else_leaves_the_old_file(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    write_json(path, 1)
+    with pytest.raises(TypeError):
+        write_json(path, {"x": object()})
+    assert path.read_text() == "1\n"
+    assert list(tmp_path.iterdir()) == [path]

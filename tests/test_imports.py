@@ -1,0 +1,72 @@
+"""Who may import what: the numerical core NumPy alone, and the big libraries only where they are at home."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import kls
+
+PACKAGE = Path(kls.__file__).parent
+CORE = sorted(PACKAGE.glob("core/*.py"))
+AT_HOME: dict[str, tuple[str, ...]] = {
+    "hydra": ("cli.py", "train.py", "gradcheck.py", "plugins/"),
+    "omegaconf": ("cli.py", "train.py", "gradcheck.py", "plugins/"),
+    "optuna": ("plugins/",),
+    "pandas": ("aggregate/",),
+}
+
+
+def imported(file: Path) -> set[str]:
+    """Full names of the modules that a file imports anywhere in it, "from a import b" as "a.b"."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{file}: relative import"
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+@pytest.mark.parametrize("file", CORE, ids=lambda file: file.name)
+def test_the_core_imports_numpy_the_standard_library_and_itself(file: Path) -> None:
+    allowed = sys.stdlib_module_names | {"numpy"}
+    others = {name for name in imported(file) if name.split(".")[0] not in allowed}
+    assert {name for name in others if not f"{name}.".startswith("kls.core.")} == set()
+
+
+def test_the_core_was_found() -> None:
+    names = {file.name for file in CORE}
+    assert {"network.py", "population.py", "batches.py", "evaluation.py", "adam.py"} <= names
+    assert "kls.core.parameter.Parameter" in imported(PACKAGE / "core" / "network.py")
+
+
+@pytest.mark.parametrize("library", AT_HOME)
+def test_libraries_are_imported_only_where_they_are_at_home(library: str) -> None:
+    offenders = set()
+    for file in PACKAGE.rglob("*.py"):
+        place = file.relative_to(PACKAGE).as_posix()
+        if any(name.split(".")[0] == library for name in imported(file)) and not place.startswith(AT_HOME[library]):
+            offenders.add(place)
+    assert offenders == set()
+
+
+def test_loading_the_core_loads_no_other_library() -> None:
+    """What the modules of kls.core pull in beyond NumPy, as a fresh interpreter sees it."""
+    modules = ", ".join(f"kls.core.{file.stem}" for file in CORE if file.stem != "__init__")
+    listed = "print(*sorted({m.split('.')[0] for m in sys.modules}))"
+    loaded = [
+        set(
+            subprocess.run(
+                [sys.executable, "-c", f"import sys, {what}; {listed}"], capture_output=True, text=True, check=True
+            ).stdout.split()
+        )
+        for what in ("numpy", modules)
+    ]
+    assert "numpy" in loaded[1]
+    assert loaded[1] - loaded[0] - sys.stdlib_module_names == {"kls"}

@@ -1,0 +1,168 @@
+"""From trials of earlier stages to the intervals and points of the next one."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from kls.errors import UserError
+from kls.sweep.intervals import Range, Trial, confirmations, edges, grid, resolve
+from kls.sweep.stages import Parameter, Stage
+
+COARSE = [
+    Trial(number, {"lam": lam, "model": "3layer"}, value)
+    for number, (lam, value) in enumerate([(0.1, 0.3), (0.01, 0.5), (0.001, 0.4), (0.0001, 0.2)])
+]
+AT_THE_TOP = [Trial(0, {"lam": 2.0}, 0.1), Trial(1, {"lam": 4.0}, 0.2), Trial(2, {"lam": 8.0}, 0.3)]
+AT_THE_BOTTOM = [Trial(0, {"lam": 2.0}, 0.3), Trial(1, {"lam": 4.0}, 0.2), Trial(2, {"lam": 8.0}, 0.1)]
+
+
+def resolved(trials: list[Trial], **parameter: Any) -> Range:
+    return resolve("lam", Parameter.model_validate(parameter), {"coarse": trials})
+
+
+def narrowed(trials: list[Trial], scale: str = "log", **rule: Any) -> tuple[float | None, float | None, str]:
+    found = resolved(trials, narrow={"from": "coarse", **rule}, scale=scale)
+    assert (found.scale, found.values) == (scale, None)
+    return found.low, found.high, found.source
+
+
+def test_given_intervals_and_values_stay() -> None:
+    assert resolved([], low=1e-5, high=0.1, scale="log") == Range(1e-5, 0.1, "log", None, "given")
+    assert resolved([], values=["3layer", 5, None]) == Range(None, None, "linear", ["3layer", 5, None], "given")
+    assert resolved([], low=1.0, high=16.0, steps=3, scale="log").values == [1.0, 4.0, 16.0]
+
+
+@pytest.mark.parametrize(
+    ("steps", "values"), [(3, [50, 75, 100]), (4, [50, 67, 83, 100]), (None, None), (200, list(range(50, 101)))]
+)
+def test_whole_numbers(steps: int | None, values: list[int] | None) -> None:
+    found = resolved([], low=49.6, high=100.4, steps=steps, integer=True)
+    assert (found.low, found.high, found.values) == (50, 100, values)
+    assert {type(number) for number in (found.low, found.high, *(found.values or []))} == {int}
+
+
+@pytest.mark.parametrize(
+    ("rule", "low", "high", "told"),
+    [
+        ({"rule": "range_of_best", "k": 2}, 0.001, 0.01, "range of the 2 best"),
+        ({"rule": "range_of_best"}, 0.0001, 0.1, "range of the 5 best"),
+        ({"rule": "around_best", "factor": 4}, 0.0025, 0.04, "the best / and * 4"),
+        ({"rule": "around_best"}, 0.01 / 3, 0.03, "the best / and * 3"),
+        ({"rule": "neighbours_of_best"}, 0.001, 0.1, "neighbours of the best"),
+        ({"rule": "neighbours_of_best", "widen": 3}, 0.001, 0.1, "neighbours of the best"),
+    ],
+)
+def test_narrowing(rule: dict[str, Any], low: float, high: float, told: str) -> None:
+    assert narrowed(COARSE, **rule) == (low, high, f"narrowed from coarse: {told}")
+
+
+@pytest.mark.parametrize(
+    ("trials", "scale", "low", "high", "end"),
+    [
+        (AT_THE_TOP, "log", 4.0, 24.0, "upper"),
+        (AT_THE_BOTTOM, "log", 2.0 / 3.0, 4.0, "lower"),
+        (AT_THE_TOP, "linear", 4.0, 16.0, "upper"),
+        (AT_THE_BOTTOM, "linear", -2.0, 4.0, "lower"),
+    ],
+)
+def test_a_best_value_at_the_edge_widens_the_interval_past_it(
+    trials: list[Trial], scale: str, low: float, high: float, end: str
+) -> None:
+    found = narrowed(trials, scale, rule="range_of_best", k=2, widen=3)
+    assert found == (low, high, f"narrowed from coarse: range of the 2 best, widened past the {end} end")
+
+
+def test_without_widen_the_interval_ends_at_the_edge() -> None:
+    assert narrowed(AT_THE_TOP, rule="neighbours_of_best")[:2] == (4.0, 8.0)
+
+
+@pytest.mark.parametrize(("scale", "low", "high"), [("log", 0.005, 0.02), ("linear", 0.0, 0.02)])
+def test_a_single_point_becomes_an_interval(scale: str, low: float, high: float) -> None:
+    found = narrowed(COARSE, scale, rule="range_of_best", k=1)
+    assert found[:2] == (low, pytest.approx(high, rel=1e-15))
+    assert found[2] == "narrowed from coarse: range of the 1 best, a single point widened by a factor of 2"
+
+
+def test_a_narrowed_interval_can_be_taken_in_steps() -> None:
+    found = resolved(AT_THE_TOP, narrow={"from": "coarse", "rule": "neighbours_of_best"}, scale="linear", steps=5)
+    assert found.values == [4.0, 5.0, 6.0, 7.0, 8.0]
+
+
+@pytest.mark.parametrize(
+    ("trials", "rule", "scale", "message"),
+    [
+        ([], "range_of_best", "log", "lam: stage coarse has no finished trial to narrow it from"),
+        (
+            [Trial(0, {"lam": 0.0}, 0.5), Trial(1, {"lam": 0.1}, 0.4)],
+            "range_of_best",
+            "log",
+            "lam: range_of_best of coarse gives 0 to 0.1, no interval of a log scale",
+        ),
+        (
+            [Trial(0, {"lam": -6.0}, 0.5), Trial(1, {"lam": 0.1}, 0.4)],
+            "around_best",
+            "linear",
+            "lam: around_best of coarse gives -2 to -18, no interval of a linear scale",
+        ),
+    ],
+)
+def test_narrowing_that_is_not_possible(trials: list[Trial], rule: str, scale: str, message: str) -> None:
+    with pytest.raises(UserError, match=f"^{re.escape(message)}$"):
+        narrowed(trials, scale, rule=rule)
+
+
+def test_edges_tell_of_best_values_at_the_end_of_what_was_tried() -> None:
+    trials = [
+        Trial(i, {"lam": lam, "sigma": sigma, "batch_size": 50, "model": "3layer", "seed": i}, value)
+        for i, (lam, sigma, value) in enumerate([(0.25, 3.0, 0.4), (0.0123456, 2.0, 0.5), (0.5, 1.0, 0.3)])
+    ]
+    interval, values = Range(0.01, 1.0, "log", None, "given"), Range(None, None, "linear", [0], "given")
+    ranges = {"lam": interval, "sigma": interval, "batch_size": interval, "model": values, "seed": interval}
+    outside = "the optimum may lie outside"
+    assert edges(trials, ranges) == [f"lam: the best, 0.01235, is the smallest value tried; {outside}"]
+    largest = [Trial(t.number, t.params, t.params["lam"]) for t in trials]
+    assert edges(largest, {"lam": values}) == [f"lam: the best, 0.5, is the largest value tried; {outside}"]
+    mixed = [*largest[:2], Trial(2, {"lam": "null"}, 0.1)]
+    assert edges(mixed, {"lam": values}) == []
+
+
+def test_a_grid_has_all_combinations_and_the_last_parameter_changes_fastest() -> None:
+    listed = {"model": ["3layer", "9layer"], "sigma": [0.1, None], "seed": [0]}
+    ranges = {name: Range(None, None, "linear", values, "given") for name, values in listed.items()}
+    assert grid(ranges) == [
+        {"model": "3layer", "sigma": 0.1, "seed": 0},
+        {"model": "3layer", "sigma": None, "seed": 0},
+        {"model": "9layer", "sigma": 0.1, "seed": 0},
+        {"model": "9layer", "sigma": None, "seed": 0},
+    ]
+
+
+def confirmed(trials: list[Trial], best: int, seeds: int) -> list[dict[str, Any]]:
+    stage = Stage.model_validate({"name": "confirm", "confirm": {"from": "fine", "best": best, "seeds": seeds}})
+    return confirmations(stage, {"fine": trials})
+
+
+def test_the_best_settings_are_confirmed_with_several_seeds() -> None:
+    trials = [Trial(i, {"lam": x}, value) for i, (x, value) in enumerate([(1, 0.4), (2, 0.6), (3, 0.6), (4, 0.5)])]
+    assert confirmed(trials, 1, 3) == [{"lam": 2, "seed": seed} for seed in (0, 1, 2)]
+    assert confirmed(trials, 3, 2) == [{"lam": lam, "seed": seed} for lam in (2, 3, 4) for seed in (0, 1)]
+    assert len(confirmed(trials, 9, 2)) == 8
+
+
+def test_the_same_setting_is_confirmed_once() -> None:
+    trials = [Trial(i, {"lam": x}, value) for i, (x, value) in enumerate([(1, 0.6), (1, 0.6), (2, 0.5)])]
+    assert confirmed(trials, 2, 1) == [{"lam": 1, "seed": 0}, {"lam": 2, "seed": 0}]
+
+
+def test_settings_that_differ_in_the_seed_alone_are_the_same() -> None:
+    points = [(1, 7, 0.6), (1, 8, 0.55), (2, 7, 0.5)]
+    trials = [Trial(i, {"lam": lam, "seed": seed}, value) for i, (lam, seed, value) in enumerate(points)]
+    assert confirmed(trials, 2, 2) == [{"lam": lam, "seed": seed} for lam in (1, 2) for seed in (0, 1)]
+
+
+def test_nothing_can_be_confirmed_where_nothing_finished() -> None:
+    with pytest.raises(UserError, match=r"^stage confirm: fine has no finished trial to confirm$"):
+        confirmed([], 1, 5)

@@ -1,0 +1,125 @@
+"""The population launcher: Hydra's own tests of launchers, and the same results as its other launchers give."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from entry_points import (
+    arrays_of,
+    assert_same_run,
+    config_of,
+    file_hashes,
+    history_of,
+    metrics_of,
+    python,
+    timeless_metrics,
+)
+from hydra.core.plugins import Plugins
+from hydra.plugins.launcher import Launcher
+from hydra.plugins.sweeper import Sweeper
+from hydra.test_utils.launcher_common_tests import IntegrationTestSuite, LauncherTestSuite
+from small_sweeps import ALONE, FOLDER, SCRIPT, TINY, job_folders, sweep_in, swept, trials_of
+
+from kls.plugins.population_launcher import PopulationLauncher
+from kls.plugins.staged_sweeper import StagedSweeper
+from kls.records import names
+
+POPULATION: dict[str, Any] = {
+    "defaults": [
+        {"override hydra/launcher": "population"},
+        {"override hydra/hydra_logging": "hydra_debug"},
+        {"override hydra/job_logging": "disabled"},
+    ]
+}
+
+
+def test_hydra_finds_the_plugins() -> None:
+    assert PopulationLauncher in Plugins.instance().discover(Launcher)
+    assert StagedSweeper in Plugins.instance().discover(Sweeper)
+
+
+@pytest.mark.parametrize(("launcher_name", "overrides"), [("population", [])])
+class TestLaunching(LauncherTestSuite):
+    """Tasks that are not this project's are run job by job, as Hydra's basic launcher would."""
+
+
+@pytest.mark.parametrize(("task_launcher_cfg", "extra_flags"), [(POPULATION, ["-m"])])
+class TestIntegration(IntegrationTestSuite):
+    """The same in processes of their own, with names of jobs and working folders."""
+
+
+JOBS = (*TINY, FOLDER, "dtype=float64", "lam=1e-4,1e-2,1", "model.hidden=[20,10]")
+LAUNCHERS = {
+    "population": (str(SCRIPT), "hydra.launcher.n_jobs=2"),
+    "joblib": ("-m", "kls.train", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2"),
+}
+
+
+@pytest.fixture(scope="module")
+def basic(cifar_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A sweep of three jobs, run one after the other by Hydra's basic launcher."""
+    cwd = tmp_path_factory.mktemp("basic")
+    outcome = sweep_in(cwd, *JOBS, "hydra/launcher=basic")
+    assert (outcome.err, outcome.status) == ("", 0)
+    return cwd / "sweep"
+
+
+def assert_same_sweep(got: Path, expected: Path) -> None:
+    """Two sweeps have the same trials and files, and the same numbers but for rounding."""
+    for trial, other in zip(trials_of(got, "grid"), trials_of(expected, "grid"), strict=True):
+        assert (trial.number, trial.params, trial.values) == (other.number, other.params, other.values)
+    for job, other in zip(job_folders(got, "grid"), job_folders(expected, "grid"), strict=True):
+        assert set(file_hashes(job)) == set(file_hashes(other))
+        assert config_of(job) == config_of(other)
+        for name in ("config.yaml", "overrides.yaml"):
+            assert (job / ".hydra" / name).read_bytes() == (other / ".hydra" / name).read_bytes()
+        assert list(metrics_of(job)) == list(metrics_of(other))
+        assert metrics_of(job)["val_accuracy"] == metrics_of(other)["val_accuracy"]
+        for row, expected_row in zip(history_of(job), history_of(other), strict=True):
+            assert row == pytest.approx(expected_row, rel=1e-9)
+        arrays, others = arrays_of(job), arrays_of(other)
+        assert list(arrays) == list(others)
+        assert all(arrays[key] == pytest.approx(others[key], rel=1e-7, abs=1e-10) for key in ("W1", "b3", "gamma1"))
+        assert (job / "train.log").read_text().count("\n") == (other / "train.log").read_text().count("\n")
+
+
+def test_one_process(basic: Path, tmp_path: Path) -> None:
+    folder = swept(tmp_path, *JOBS)
+    assert_same_sweep(folder, basic)
+    assert [metrics_of(job)["population"] for job in job_folders(folder, "grid")] == [3, 3, 3]
+    assert [metrics_of(job)["population"] for job in job_folders(basic, "grid")] == [1, 1, 1]
+
+
+@pytest.mark.parametrize("launcher", LAUNCHERS)
+def test_processes(launcher: str, basic: Path, tmp_path: Path) -> None:
+    outcome = python(tmp_path, *LAUNCHERS[launcher], "--multirun", *JOBS)
+    assert (outcome.err, outcome.status) == ("", 0)
+    folder = tmp_path / "sweep"
+    assert_same_sweep(folder, basic)
+    members = [metrics_of(job)["population"] for job in job_folders(folder, "grid")]
+    assert members == ([2, 1, 2] if launcher == "population" else [1, 1, 1])
+    for name in (names.SUMMARY, names.RUNS_TABLE, names.GROUPS_TABLE):
+        assert (folder / name).is_file()
+
+
+def test_populations_of_one_are_runs_alone(basic: Path, tmp_path: Path) -> None:
+    folder = swept(tmp_path, *JOBS, "hydra.launcher.max_members=1")
+    for job, other in zip(job_folders(folder, "grid"), job_folders(basic, "grid"), strict=True):
+        assert_same_run(job, other)
+
+
+def test_groups_that_cannot_train_together(cifar_root: Path, tmp_path: Path) -> None:
+    folder = swept(tmp_path, "model=3layer,3layer_bn", "lam=0.1,0.2", "model.init.scheme=he,xavier")
+    assert [timeless_metrics(job)["population"] for job in job_folders(folder, "grid")] == [4] * 8
+    accuracies = {metrics_of(job)["val_loss"] for job in job_folders(folder, "grid")}
+    assert len(accuracies) == 8
+
+
+def test_the_logs_of_jobs_are_their_own(cifar_root: Path, tmp_path: Path) -> None:
+    outcome = sweep_in(tmp_path, *TINY, ALONE, FOLDER, "lam=0.125,0.25")
+    for job, lam in zip(job_folders(tmp_path / "sweep", "grid"), ("0.125", "0.25"), strict=True):
+        log = (job / "train.log").read_text()
+        assert log.count("validation ") == log.count(f"lam {lam}") == log.count(str(job)) == 1
+    assert outcome.out.count("validation") == outcome.out.count("best validation accuracy") == 1

@@ -1,0 +1,131 @@
+"""sweep.json, the lock of a sweep's folder, and what may change when a sweep goes on."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kls.errors import UserError
+from kls.sweep.record import SweepRecord, only_controller, read_sweep
+
+STAGES = [{"name": "coarse", "trials": 8, "params": {"lam": {"low": 1e-5}}}, {"name": "fine", "trials": 6}]
+DEFINITION: dict[str, Any] = {"settings": {"batch_size": 100, "model.hidden": [50, 50]}, "stages": STAGES}
+
+HOLDER = """
+import sys, time
+from pathlib import Path
+from kls.sweep.record import only_controller
+with only_controller(Path(sys.argv[1])):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+def begin(folder: Path, definition: dict[str, Any] = DEFINITION, resume: bool = False) -> SweepRecord:
+    return SweepRecord(folder, definition, ["sweeps=smoke", "batch_size=100"], resume)
+
+
+def refusal(folder: Path, definition: dict[str, Any]) -> str:
+    with pytest.raises(UserError) as caught:
+        begin(folder, definition, resume=True)
+    return str(caught.value)
+
+
+def test_a_new_record(tmp_path: Path) -> None:
+    begin(tmp_path)
+    assert read_sweep(tmp_path) == {
+        "overrides": ["sweeps=smoke", "batch_size=100"],
+        "status": "running",
+        "metric": "val_accuracy",
+        "definition": DEFINITION,
+        "stages": [],
+    }
+
+
+def test_status_and_stages_are_written_at_once(tmp_path: Path) -> None:
+    record = begin(tmp_path)
+    record.set_status("interrupted")
+    assert read_sweep(tmp_path)["status"] == "interrupted"
+    for entry in ({"name": "coarse", "n": 1}, {"name": "fine", "n": 1}, {"name": "fine", "n": 2}):
+        record.put_stage(entry)
+        assert read_sweep(tmp_path)["stages"][-1] == entry
+    assert read_sweep(tmp_path)["stages"] == [{"name": "coarse", "n": 1}, {"name": "fine", "n": 2}]
+
+
+def test_a_resumed_record_keeps_the_command_that_began_it(tmp_path: Path) -> None:
+    begin(tmp_path)
+    SweepRecord(tmp_path, DEFINITION, ["resume=x"], resume=True)
+    assert read_sweep(tmp_path)["overrides"] == ["sweeps=smoke", "batch_size=100"]
+
+
+def test_a_sweep_is_not_begun_where_there_is_one(tmp_path: Path) -> None:
+    begin(tmp_path)
+    before = (tmp_path / "sweep.json").read_bytes()
+    message = f"{tmp_path}: has a sweep already; go on with it by resume={tmp_path}, or take another folder"
+    with pytest.raises(UserError, match=f"^{re.escape(message)}$"):
+        begin(tmp_path)
+    assert (tmp_path / "sweep.json").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("definition", "changes"),
+    [
+        (
+            {"settings": {"batch_size": 50, "model.hidden": [50, 50], "lam": 0.1}, "stages": STAGES},
+            "settings.batch_size: 100 -> 50; settings.lam: null -> 0.1",
+        ),
+        (
+            DEFINITION | {"settings": {"batch_size": 100, "model.hidden": [50, 40]}},
+            "settings.model.hidden[1]: 50 -> 40",
+        ),
+        (DEFINITION | {"stages": [STAGES[0], STAGES[1] | {"trials": 7}]}, "stages[fine].trials: 6 -> 7"),
+        (
+            DEFINITION | {"stages": [STAGES[0] | {"params": {"lam": {"low": 1e-4}}}, STAGES[1]]},
+            "stages[coarse].params.lam.low: 1e-05 -> 0.0001",
+        ),
+        (
+            DEFINITION | {"stages": [STAGES[1]]},
+            f"stages: {json.dumps(STAGES)} -> {json.dumps([STAGES[1]])}",
+        ),
+    ],
+)
+def test_a_changed_definition_is_refused_with_the_difference(
+    definition: dict[str, Any], changes: str, tmp_path: Path
+) -> None:
+    begin(tmp_path)
+    before = (tmp_path / "sweep.json").read_bytes()
+    assert refusal(tmp_path, definition) == f"{tmp_path}: a sweep goes on as it began; changed: {changes}"
+    assert (tmp_path / "sweep.json").read_bytes() == before
+
+
+def test_tuples_and_lists_are_the_same_definition(tmp_path: Path) -> None:
+    begin(tmp_path)
+    begin(tmp_path, DEFINITION | {"settings": {"batch_size": 100, "model.hidden": (50, 50)}}, resume=True)
+
+
+def test_folders_without_a_record(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"not a sweep's folder, it has no sweep\.json$"):
+        read_sweep(tmp_path)
+    (tmp_path / "sweep.json").write_text('{"status": ')
+    with pytest.raises(UserError, match=r"sweep\.json: not valid JSON \(Expecting value"):
+        read_sweep(tmp_path)
+
+
+def test_the_lock_ends_with_the_context_and_with_the_process_that_held_it(tmp_path: Path) -> None:
+    with only_controller(tmp_path):
+        pass
+    with subprocess.Popen([sys.executable, "-c", HOLDER, str(tmp_path)], stdout=subprocess.PIPE) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == b"held\n"
+        message = f"{tmp_path}: another process is running this sweep; wait for it, or stop it first"
+        with pytest.raises(UserError, match=f"^{re.escape(message)}$"), only_controller(tmp_path):
+            pass
+        holder.kill()
+    with only_controller(tmp_path):
+        pass
