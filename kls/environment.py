@@ -27,6 +27,7 @@ def describe() -> dict[str, Any]:
         "cores": os.cpu_count(),
         "blas": f"{blas.get('internal_api', 'unknown')} {blas.get('version', '')}".strip(),
         "blas_kernels": blas.get("architecture", "unknown"),
+        "blas_coretype": os.environ.get("OPENBLAS_CORETYPE"),  # set by kls.blas_kernels or the user, if at all
         "platform": platform.platform(),
     }
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import kls  # noqa: F401  # first: it chooses the BLAS kernels before NumPy is loaded, as in every process of kls
+
+# isort: split
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
