@@ -136,6 +136,8 @@ FINISHED = json.dumps({"status": "finished", "val_accuracy": 0.5})
         (FINISHED, "lam: [1\n", "config.yaml: not valid YAML"),
         (FINISHED, "", "config.yaml: holds no settings"),
         (FINISHED, "- 1\n- 2\n", "config.yaml: holds no settings"),
+        (FINISHED, "- 1\nlam: 2\n", "config.yaml: not valid YAML"),
+        (FINISHED, "lam: 2\n---\nlam: 3\n", "config.yaml: not valid YAML"),
     ],
 )
 def test_a_broken_run_is_named_in_one_line_and_skipped(

@@ -95,6 +95,18 @@ def test_a_search_without_a_sweep_takes_settings_of_four_values_or_more(tmp_path
     assert [panel.best for panel in by_model.panels] == [None, None]
 
 
+@pytest.mark.parametrize(("values", "log"), [((1.0, 2.0, 3.0, 49.0), False), ((1.0, 2.0, 3.0, 50.0), True),
+                                             ((0.0, 0.1, 1.0, 9.0), True), ((-1.0, 0.1, 1.0, 9.0), False)])  # fmt: skip
+def test_an_axis_is_logarithmic_where_positive_values_span_enough(
+    tmp_path: Path, values: tuple[float, ...], log: bool
+) -> None:
+    for i, value in enumerate(values):
+        make_run(tmp_path / str(i), 0.5, lam=value)
+    trials = trials_of(tmp_path)
+    assert trials is not None
+    assert trials.panels[0].log is log
+
+
 @pytest.mark.parametrize("sweeps", [0, 2])
 def test_there_is_no_search_of_few_values_or_of_two_sweeps(tmp_path: Path, sweeps: int) -> None:
     for i in range(3):
@@ -111,13 +123,14 @@ def test_losses_are_searched_for_the_smallest(tmp_path: Path) -> None:
     assert "val loss 1.32 ± 0.02828 (n=2)" in trials.best
 
 
-def make_grid(folder: Path, **settings: Any) -> None:
-    number = len(list(folder.glob("*"))) if folder.exists() else 0
+def make_grid(folder: Path) -> None:
+    number = 0
     for model, base in (("3layer", 0.5), ("3layer_bn", 0.52), ("9layer_bn", 0.48), ("9layer", 0.45)):
         for sigma, loss in ((0.1, 0.0), (None, 0.01), (1e-3, 0.3)):
             for seed in (0, 1):
                 score = base - (0.0 if "bn" in model else loss) + 0.02 * seed
-                make_run(folder / str(number), score, model=model, model__init__sigma=sigma, seed=seed, **settings)
+                init = {"scheme": "he" if "bn" in model else "xavier", "sigma": sigma}
+                make_run(folder / str(number), score, model=model, model__init=init, seed=seed)
                 number += 1
 
 

@@ -150,8 +150,19 @@ def test_a_run_that_failed_at_once_counts_where_it_alone_can_belong(tmp_path: Pa
     make_failed_start(tmp_path / "3", "no data", ["seed=7"])  # lam is not known
     make_failed_start(tmp_path / "4", "no data", ["lam=3"])  # no such group
     summary = summary_of(tmp_path)
-    assert rows(summary, "lam", "runs", "n_failed", "val_accuracy_mean") == [(0.1, 2, 1, 0.6), (0.2, 1, 0, 0.5)]
+    expected = [("CIFAR-10", 0.1, 2, 1, 0.6), ("CIFAR-10", 0.2, 1, 0, 0.5)]
+    assert rows(summary, "data", "lam", "runs", "n_failed", "val_accuracy_mean") == expected
     assert summary.group.tolist() == [0, 1, 0, -1, -1]
+
+
+def test_a_run_that_failed_at_once_counts_nowhere_if_it_can_belong_to_two_groups(tmp_path: Path) -> None:
+    make_run(tmp_path / "0", 0.5, lam=0.1, batch_size=50)
+    make_run(tmp_path / "1", 0.4, lam=0.1, batch_size=100)
+    make_run(tmp_path / "2", 0.3, lam=0.2, batch_size=100)
+    make_failed_start(tmp_path / "3", "no data", ["lam=0.1"])
+    make_failed_start(tmp_path / "4", "no data", ["batch_size=100", "lam=0.1"])
+    make_failed_start(tmp_path / "5", "no data", ["lam=0.2"])
+    assert summary_of(tmp_path).group.tolist() == [0, 1, 2, -1, 1, 2]
 
 
 def test_runs_that_all_failed_at_once_make_no_group(tmp_path: Path) -> None:

@@ -228,7 +228,7 @@ def test_comparison_rejects_no_and_too_many_curves() -> None:
 
 
 def test_seeds_draw_quartiles_points_and_mean() -> None:
-    values = np.array([53.0, 50.0, 51.0, 54.0, 57.0])
+    values = np.array([53.0, 50.0, 51.0, 54.0, 72.0])
     figure = drawn(seeds_figure([("lam 0.1", values), ("$lam 0.2", np.array([40.0]))], "Accuracy (%)", "Seeds"))
     (axes,) = figure.axes
     box = axes.patches[0].get_path().get_extents()
@@ -237,11 +237,11 @@ def test_seeds_draw_quartiles_points_and_mean() -> None:
     assert [sorted(np.asarray(line.get_xdata()).tolist()) for line in points] == [sorted(values.tolist()), [40.0]]
     assert np.abs(np.asarray(points[0].get_ydata())).max() < 0.3
     (means,) = [line for line in axes.get_lines() if line.get_marker() == "D"]
-    assert np.asarray(means.get_xydata()).tolist() == [[53.0, 0.0], [40.0, 1.0]]
+    assert np.asarray(means.get_xydata()).tolist() == [[56.0, 0.0], [40.0, 1.0]]
     whiskers = {
         tuple(np.asarray(line.get_xdata()).tolist()) for line in axes.get_lines() if line.get_marker() in ("", "None")
     }
-    assert {(51.0, 50.0), (54.0, 57.0), (53.0, 53.0)} <= whiskers
+    assert {(51.0, 50.0), (54.0, 72.0), (53.0, 53.0)} <= whiskers
     assert [text.get_text() for text in axes.get_yticklabels()] == ["lam 0.1 (n=5)", "$lam 0.2 (n=1)"]
     assert axes.yaxis_inverted()
     assert axes.get_xlabel() == "Accuracy (%)"

@@ -129,6 +129,7 @@ STAGES: dict[str, list[Stage]] = {
             ],
             seed=FIVE_SEEDS,
         ),
+        grid_with_test("he", ["model=9layer", "model.init.scheme=he"], seed=FIVE_SEEDS),
     ],
     "seeds": [grid_with_test("seeds", seed=FIVE_SEEDS)],
     "smoke": [
@@ -152,7 +153,7 @@ JOBS: dict[str, list[tuple[int, int]]] = {
     "init_sensitivity": [(48, 2)],
     "lambda_search": [(20, 1), (20, 2), (5, 4)],
     "lambda_tpe": [(40, 2)],
-    "published_networks": [(30, 2), (10, 2), (10, 2), (5, 8)],
+    "published_networks": [(30, 2), (10, 2), (10, 2), (5, 8), (5, 2)],
     "seeds": [(5, 2)],
     "smoke": [(8, 1), (6, 1), (3, 2)],
 }
@@ -232,13 +233,14 @@ def test_sensitivity_to_the_initial_weights(
 
 
 def test_the_published_networks(planned: Callable[..., Plan]) -> None:
-    _, after, statistics, adam = (settings for _, settings, _ in planned("published_networks"))
+    _, after, statistics, adam, he = (settings for _, settings, _ in planned("published_networks"))
     assert (network(after), after.model.bn.placement) == ((THREE, True, "he"), "after")
     assert (network(statistics), statistics.model.bn.statistics) == ((NINE, True, "he"), "precise")
     assert statistics.model.bn.precise_batches == 10
     assert (network(adam), adam.optimizer.kind) == (([60, 50, 40, 30, 20, 10], True, "he"), "adam")
     assert isinstance(adam.optimizer.schedule, CyclicSettings)
     assert adam.optimizer.schedule.eta_max_factor == 0.9
+    assert network(he) == (NINE, False, "he")
 
 
 def test_another_network_and_more_settings_for_a_sweep(planned: Callable[..., Plan]) -> None:

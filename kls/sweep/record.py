@@ -75,11 +75,13 @@ def read_sweep(folder: Path) -> dict[str, Any]:
     path = folder / names.SWEEP
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        return dict(content)
     except FileNotFoundError:
         raise UserError(f"{folder}: not a sweep's folder, it has no {names.SWEEP}") from None
     except ValueError as error:
         raise UserError(f"{path}: not valid JSON ({error})") from None
+    if not isinstance(content, dict):
+        raise UserError(f"{path}: holds no record of a sweep")
+    return content
 
 
 def _changes(old: Any, new: Any, where: str = "") -> list[str]:
