@@ -16,7 +16,11 @@ def announce() -> None:
     os.environ[_VARIABLE] = str(os.getpid())
 
 
-def orphaned() -> bool:
-    """Whether this is a worker whose controller has died (on POSIX, where an orphan gets another parent)."""
+def leave_if_orphaned() -> None:
+    """End this process, with the jobs that wait in it, if it is a worker whose controller has died.
+
+    It is noticed on POSIX, where an orphan gets another parent.
+    """
     controller = os.environ.get(_VARIABLE)
-    return controller is not None and controller not in (str(os.getpid()), str(os.getppid()))
+    if controller is not None and controller not in (str(os.getpid()), str(os.getppid())):
+        os._exit(1)  # an exception would end one job only

@@ -11,7 +11,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from kls import build
-from kls.controller import orphaned
+from kls.controller import leave_if_orphaned
 from kls.core.evaluation import evaluate
 from kls.core.population import Population
 from kls.data.dataset import DataSet
@@ -64,8 +64,7 @@ class Session:
                 step = self.population.step
                 if step > before and (step % self.every == 0 or step == self.n_steps):
                     self._evaluate()
-                if orphaned():
-                    raise SystemExit("the sweep's controller is gone")
+                leave_if_orphaned()
                 if time.perf_counter() - self._saved >= self.jobs[0].settings.checkpoint_seconds:
                     self._save(names.RUNNING)
         if stop.wanted and self.population.step < self.n_steps:
@@ -74,6 +73,7 @@ class Session:
         self._finish()
 
     def _begin(self) -> None:
+        leave_if_orphaned()
         for i, (job, record) in enumerate(zip(self.jobs, self.records, strict=True)):
             if job.resume:
                 record.resume(self.population, i)

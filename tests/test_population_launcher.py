@@ -14,7 +14,6 @@ from entry_points import (
     history_of,
     metrics_of,
     python,
-    timeless_metrics,
 )
 from hydra.core.plugins import Plugins
 from hydra.plugins.launcher import Launcher
@@ -100,8 +99,8 @@ def test_processes(launcher: str, basic: Path, tmp_path: Path) -> None:
     assert_same_sweep(folder, basic)
     members = [metrics_of(job)["population"] for job in job_folders(folder, "grid")]
     assert members == ([2, 1, 2] if launcher == "population" else [1, 1, 1])
-    for name in (names.SUMMARY, names.RUNS_TABLE, names.GROUPS_TABLE):
-        assert (folder / name).is_file()
+    if launcher == "joblib":  # with a report at its end
+        assert all((folder / name).is_file() for name in (names.SUMMARY, names.RUNS_TABLE, names.GROUPS_TABLE))
 
 
 def test_populations_of_one_are_runs_alone(basic: Path, tmp_path: Path) -> None:
@@ -111,10 +110,9 @@ def test_populations_of_one_are_runs_alone(basic: Path, tmp_path: Path) -> None:
 
 
 def test_groups_that_cannot_train_together(cifar_root: Path, tmp_path: Path) -> None:
-    folder = swept(tmp_path, "model=3layer,3layer_bn", "lam=0.1,0.2", "model.init.scheme=he,xavier")
-    assert [timeless_metrics(job)["population"] for job in job_folders(folder, "grid")] == [4] * 8
-    accuracies = {metrics_of(job)["val_loss"] for job in job_folders(folder, "grid")}
-    assert len(accuracies) == 8
+    folder = swept(tmp_path, "model=3layer,3layer_bn", "lam=0.1,0.2")
+    assert [metrics_of(job)["population"] for job in job_folders(folder, "grid")] == [2] * 4
+    assert len({metrics_of(job)["val_loss"] for job in job_folders(folder, "grid")}) == 4
 
 
 def test_the_logs_of_jobs_are_their_own(cifar_root: Path, tmp_path: Path) -> None:

@@ -59,6 +59,25 @@ def test_defaults() -> None:
     assert [stage.learns for stage in (coarse, fine, confirm)] == [False, True, False]
 
 
+def test_the_first_point_and_the_number_of_trials() -> None:
+    params = {
+        "lam": INTERVAL,
+        "model": {"values": ["3layer", "9layer"]},
+        "model.init.sigma": {"values": [None, 0.1]},
+        "batch_size": {"low": 19.6, "high": 50.4, "integer": True},
+    }
+    coarse, grid, confirm, fine = search(
+        COARSE | {"params": params},
+        GRID | {"params": {"lam": INTERVAL | {"steps": 5}, "model": params["model"], "seed": {"values": [4, 5, 6]}}},
+        {"name": "confirm", "confirm": {"from": "coarse", "best": 2, "seeds": 3}},
+        COARSE | {"name": "last", "params": {"lam": {"narrow": NARROW}}},
+    ).stages
+    assert coarse.first_point == {"lam": 1e-5, "model": "3layer", "batch_size": 20}
+    assert grid.first_point == {"lam": 1e-5, "model": "3layer", "seed": 4}
+    assert (confirm.first_point, fine.first_point) == ({}, {})
+    assert [stage.n_trials for stage in (coarse, grid, confirm, fine)] == [4, 30, 6, 4]
+
+
 def test_a_sampler_of_optuna_learns() -> None:
     (stage,) = search(COARSE | {"sampler": {"_target_": "optuna.samplers.QMCSampler", "scramble": True}}).stages
     assert stage.sampler == {"_target_": "optuna.samplers.QMCSampler", "scramble": True}

@@ -158,12 +158,12 @@ JOBS: dict[str, list[tuple[int, int]]] = {
     "smoke": [(8, 1), (6, 1), (3, 2)],
 }
 
-Plan = list[tuple[Stage, Settings, int]]
+Plan = list[tuple[Stage, Settings]]
 
 
 @pytest.fixture(scope="module")
 def planned(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Plan]:
-    """Gives what a dry run would list: each stage, the settings of its first job, and its number of jobs."""
+    """Gives what a dry run would list: each stage and the settings of its first job."""
 
     @cache
     def planned(name: str, *arguments: str) -> Plan:
@@ -187,13 +187,13 @@ def test_every_file_has_its_test() -> None:
 @pytest.mark.parametrize("name", STAGES)
 def test_stages_jobs_and_lengths(name: str, planned: Callable[..., Plan]) -> None:
     plan = planned(name)
-    assert [stage for stage, _, _ in plan] == STAGES[name]
+    assert [stage for stage, _ in plan] == STAGES[name]
     lengths = []
-    for stage, settings, jobs in plan:
+    for stage, settings in plan:
         schedule = settings.optimizer.schedule
         assert isinstance(schedule, CyclicSettings)
         assert schedule.cycles is not None
-        lengths.append((jobs, schedule.cycles))
+        lengths.append((stage.n_trials, schedule.cycles))
         top = 1e-3 if stage.name == "adam" else 1e-1
         assert (schedule.eta_min, schedule.eta_max) == (1e-5, top)
         assert schedule.n_s == (100 if name == "smoke" else 2250)
@@ -210,7 +210,7 @@ def network(settings: Settings) -> tuple[list[int], bool, str]:
 
 @pytest.mark.parametrize("name", ["perrot2024", "gelisgen2019", "straathof2019", "jarvers2023", "course_e"])
 def test_the_studies_searched_lambda_of_three_layers_with_batch_norm(name: str, planned: Callable[..., Plan]) -> None:
-    for _, settings, _ in planned(name):
+    for _, settings in planned(name):
         assert network(settings) == (THREE, True, "he")
 
 
@@ -227,13 +227,13 @@ def test_the_studies_searched_lambda_of_three_layers_with_batch_norm(name: str, 
 def test_sensitivity_to_the_initial_weights(
     name: str, hidden: list[int], sigma: float, lam: float, planned: Callable[..., Plan]
 ) -> None:
-    ((_, settings, _),) = planned(name)
+    ((_, settings),) = planned(name)
     assert network(settings) == (hidden, False, "xavier")
     assert (settings.model.init.sigma, settings.lam) == (sigma, lam)
 
 
 def test_the_published_networks(planned: Callable[..., Plan]) -> None:
-    _, after, statistics, adam, he = (settings for _, settings, _ in planned("published_networks"))
+    _, after, statistics, adam, he = (settings for _, settings in planned("published_networks"))
     assert (network(after), after.model.bn.placement) == ((THREE, True, "he"), "after")
     assert (network(statistics), statistics.model.bn.statistics) == ((NINE, True, "he"), "precise")
     assert statistics.model.bn.precise_batches == 10
@@ -245,6 +245,6 @@ def test_the_published_networks(planned: Callable[..., Plan]) -> None:
 
 def test_another_network_and_more_settings_for_a_sweep(planned: Callable[..., Plan]) -> None:
     plan = planned("lambda_search", "model=9layer", "name=mine", "optimizer.momentum=0.9")
-    for _, settings, _ in plan:
+    for _, settings in plan:
         assert (*network(settings), settings.name) == (NINE, False, "xavier", "mine")
-    assert {settings.optimizer.model_dump()["momentum"] for _, settings, _ in plan} == {0.9}
+    assert {settings.optimizer.model_dump()["momentum"] for _, settings in plan} == {0.9}

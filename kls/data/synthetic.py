@@ -25,21 +25,21 @@ triangular learning rate from 1e-5 to 0.1, n_s 2250. He initialisation with batc
 
     network                                             test accuracy
     softmax regression, learning rate up to 0.01        41.4 (41.2 to 41.5)
-    3 layers with BN                                    54.2 (54.0 to 54.4)
-    3 layers without                                    53.6 (53.5 to 53.9)
-    9 layers with BN                                    53.1 (52.5 to 53.8)
-    9 layers without                                    23.6 (18.7 to 32.5)
-    9 layers with BN, weights of N(0, 1e-3^2)           46.2 (45.2 to 47.7)
+    3 layers with BN                                    54.4 (54.0 to 54.8)
+    3 layers without                                    53.4 (53.2 to 53.7)
+    9 layers with BN                                    52.1 (51.5 to 53.1)
+    9 layers without                                    23.8 (18.9 to 32.8)
+    9 layers with BN, weights of N(0, 1e-3^2)           47.3 (45.2 to 49.9)
     9 layers without, weights of N(0, 1e-3^2)           10.0 ( 9.9 to 10.2)
-    3 layers with BN, 20,000 pictures, 20 epochs        44.6 (43.8 to 45.1)
-    3 layers with BN, 9,000 pictures, 4 epochs          34.8 (34.7 to 34.8)
+    3 layers with BN, 20,000 pictures, n_s 1000         44.5 (44.3 to 44.6)
+    3 layers with BN, 9,000 pictures, 1 cycle, n_s 180  35.1 (35.0 to 35.3)
 
     lam (3 layers with BN)                              validation accuracy
-    1e-5                                                51.1 (50.8 to 51.5)
-    1e-4                                                51.5 (50.7 to 52.2)
-    1e-3                                                53.2 (52.7 to 54.0)
-    1e-2                                                55.3 (54.9 to 55.6)
-    1e-1                                                45.1 (45.0 to 45.2)
+    1e-5                                                51.5 (51.0 to 52.1)
+    1e-4                                                51.7 (50.5 to 52.4)
+    1e-3                                                53.1 (52.4 to 53.8)
+    1e-2                                                55.5 (55.1 to 55.8)
+    1e-1                                                45.2 (44.7 to 45.6)
 
 9 layers are [50, 30, 20, 20, 10, 10, 10, 10] hidden units, 3 layers [50, 50].
 """

@@ -12,10 +12,11 @@ from kls.settings import Settings
 from kls.sweep.stages import Parameter, Stage
 
 
-def describe(plan: Sequence[tuple[Stage, Settings, int]]) -> str:
-    """A table with a row a stage. ``plan`` holds each stage, the settings of one of its runs and its trials."""
+def describe(plan: Sequence[tuple[Stage, Settings]]) -> str:
+    """A table with a row a stage. ``plan`` holds each stage and the settings of one of its runs."""
     rows, total = [], 0.0
-    for stage, settings, trials in plan:
+    for stage, settings in plan:
+        trials = stage.n_trials
         processes = min(cpu_count(), trials)
         together = -(-trials // processes)
         seconds = estimated_seconds(settings, together)

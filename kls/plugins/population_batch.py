@@ -26,6 +26,7 @@ from kls.training_pool import train_groups
 
 if TYPE_CHECKING:
     from kls.plugins.population_launcher import PopulationLauncher
+    from kls.training import Job
 
 
 @dataclass
@@ -34,6 +35,7 @@ class _Job:
     result: JobReturn | None = None  # of a job that has ended already
     settings: Settings | None = None
     folder: Path | None = None
+    training: Job | None = None  # what is to be trained, if anything is
 
 
 def launch(
@@ -61,8 +63,8 @@ def launch(
     for job in jobs:
         _collect(launcher, job)
     ready = [job for job in jobs if job.result is None]
-    todo = [train.job_of(job.settings, job.folder) for job in ready if job.settings and job.folder]
-    errors = train_groups(groups([t for t in todo if t is not None]), launcher.n_jobs, launcher.max_members)
+    todo = [job.training for job in ready if job.training is not None]
+    errors = train_groups(groups(todo), launcher.n_jobs, launcher.max_members)
     for job in ready:
         job.result = _run(launcher, job, _recording(job, errors))
     return [job.result for job in jobs if job.result is not None]
@@ -86,11 +88,14 @@ def _run(launcher: PopulationLauncher, job: _Job, task: TaskFunction) -> JobRetu
 
 
 def _collect(launcher: PopulationLauncher, job: _Job) -> None:
-    """First pass: validated settings and folder, or the failure."""
+    """First pass: validated settings, folder and what is to be trained, or the failure."""
 
     def collect(config: DictConfig) -> None:
         job.settings = train.settings_of(config)
         job.folder = Path(HydraConfig.get().runtime.output_dir)
+        job.training = train.job_of(job.settings, job.folder)
+        if job.training is not None:
+            groups([job.training])  # a checkpoint that cannot be read fails here, for this job alone
 
     result = _run(launcher, job, collect)
     if result.status is not JobStatus.COMPLETED:

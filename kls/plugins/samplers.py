@@ -13,6 +13,9 @@ from optuna.samplers import BaseSampler, RandomSampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
+from kls.errors import UserError
+from kls.sweep.stages import Stage
+
 
 class ListedPoints(BaseSampler):
     """Trial number i takes point i: a grid, or settings to be confirmed."""
@@ -78,6 +81,16 @@ def random_sampler(seed: int) -> BaseSampler:
 def tpe_sampler(seed: int, n_startup_trials: int = 10) -> BaseSampler:
     """Tree-structured Parzen estimator (Bergstra et al. 2011)."""
     return SeededByTrial(lambda s: optuna.samplers.TPESampler(seed=s, n_startup_trials=n_startup_trials), seed)
+
+
+def sampler_of(stage: Stage) -> BaseSampler:
+    """The sampler that a stage names. Raises UserError where it cannot be made."""
+    if isinstance(stage.sampler, dict):
+        try:
+            return sampler_by_target(stage.sampler, stage.seed)
+        except (TypeError, ValueError) as error:
+            raise UserError(f"stage {stage.name}: {error}") from None
+    return tpe_sampler(stage.seed) if stage.sampler == "tpe" else random_sampler(stage.seed)
 
 
 def sampler_by_target(config: dict[str, Any], seed: int) -> BaseSampler:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import logging
-import math
 import sqlite3
 from collections.abc import Sequence
 from functools import partial
@@ -61,9 +60,9 @@ class StagedSearch:
 
     def run(self) -> None:
         """Run, or with dry_run list, all stages; print the table of all runs."""
-        self._check_before_any_job()
+        settings = self._check_before_any_job()
         if self.config.dry_run:
-            self._describe()
+            self._describe(settings)
             return
         self.folder = Path(str(self.config.hydra.sweep.dir)).absolute()
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -72,7 +71,9 @@ class StagedSearch:
         logging.getLogger("hydra").setLevel(logging.WARNING)
         controller.announce()
         with only_controller(self.folder):
-            self.record = SweepRecord(self.folder, self._definition(), self.arguments, self.config.resume is not None)
+            self.record = SweepRecord(
+                self.folder, self._definition(settings[0]), self.arguments, self.config.resume is not None
+            )
             try:
                 self.storage = self._open_storage()
                 for stage in self.search.stages:
@@ -87,26 +88,25 @@ class StagedSearch:
             self.record.set_status(names.FINISHED)
             self._report()
 
-    def _check_before_any_job(self) -> None:
-        """Validate a job of every stage, and compose one with each text of a list, for it may choose a file of conf/.
+    def _check_before_any_job(self) -> list[Settings]:
+        """Settings of the first job of every stage. Each text of a list is composed too: it may choose a file of conf/.
 
         Raises UserError, or Hydra's exception for an unknown key or choice.
         """
+        found = []
         for stage in self.search.stages:
             given = {argument.split("=", 1)[0].lstrip("+~") for argument in (*self.fixed, *stage.budget)}
             clash = given & (set(stage.params) | ({"seed"} if stage.confirm else set()))
             if clash:
                 raise UserError(f"{min(clash)}: stage {stage.name} sets it for each trial; leave it out")
-            point = _any_point(stage)
-            self._settings(stage, point)
+            point = stage.first_point
+            found.append(validate(self._composed(stage, point)))
             for name, parameter in stage.params.items():
-                for text in (value for value in parameter.values or () if isinstance(value, str)):
+                for text in (value for value in (parameter.values or ())[1:] if isinstance(value, str)):
                     self._composed(stage, point | {name: text})
             if stage.trials is not None:
-                _sampler(stage)
-
-    def _settings(self, stage: Stage, params: dict[str, Any]) -> Settings:
-        return validate(self._composed(stage, params))
+                samplers.sampler_of(stage)
+        return found
 
     def _composed(self, stage: Stage, params: dict[str, Any]) -> dict[str, Any]:
         overrides = [*self._job_arguments(stage), *(f"{name}={as_text(value)}" for name, value in params.items())]
@@ -117,17 +117,16 @@ class StagedSearch:
         assert isinstance(container, dict)
         return {str(key): value for key, value in container.items()}
 
-    def _describe(self) -> None:
+    def _describe(self, settings: Sequence[Settings]) -> None:
         from kls.plugins.dry_run import describe
 
-        log.info(describe([(s, self._settings(s, _any_point(s)), _n_trials(s)) for s in self.search.stages]))
+        log.info(describe(list(zip(self.search.stages, settings, strict=True))))
 
-    def _definition(self) -> dict[str, Any]:
-        """What must be the same on resume: the stages and the settings that their runs share."""
-        first = self.search.stages[0]
-        shared = flatten(self._settings(first, _any_point(first)).model_dump())
+    def _definition(self, first: Settings) -> dict[str, Any]:
+        """What must be the same on resume: the stages, and the settings of the first job but for what it searches."""
+        own = (*MANNER, *self.search.stages[0].params)
         return {
-            "settings": {key: value for key, value in shared.items() if key not in (*MANNER, *first.params)},
+            "settings": {key: value for key, value in flatten(first.model_dump()).items() if key not in own},
             "stages": [stage.model_dump(by_alias=True) for stage in self.search.stages],
         }
 
@@ -162,7 +161,7 @@ class StagedSearch:
         failed = study.get_trials(states=(TrialState.FAIL,))
         self.failures += [line for t in failed if (line := failure_in(folder / str(t.number)))]
         batch = stage.batch or (LEARNING_BATCH if stage.learns else n_trials)
-        sampler = samplers.ListedPoints(points) if points else _sampler(stage)
+        sampler = samplers.ListedPoints(points) if points else samplers.sampler_of(stage)
         while (done := len(study.get_trials(states=_ENDED))) < n_trials:
             n = min(batch - done % batch, n_trials - done)
             self._run_batch(stage, folder, study, sampler, distribution_overrides(ranges, points), n)
@@ -263,33 +262,10 @@ class StagedSearch:
 _ENDED = (TrialState.COMPLETE, TrialState.FAIL, TrialState.PRUNED)
 
 
-def _sampler(stage: Stage) -> optuna.samplers.BaseSampler:
-    if isinstance(stage.sampler, dict):
-        try:
-            return samplers.sampler_by_target(stage.sampler, stage.seed)
-        except (TypeError, ValueError) as error:
-            raise UserError(f"stage {stage.name}: {error}") from None
-    return samplers.tpe_sampler(stage.seed) if stage.sampler == "tpe" else samplers.random_sampler(stage.seed)
-
-
 def _ask_stale_trials_again(study: optuna.Study) -> None:
     """Trials that a killed controller left running wait again: the next batch takes them, parameters and all."""
     for trial in study.get_trials(states=(TrialState.RUNNING,)):
         study._storage.set_trial_state_values(trial._trial_id, state=TrialState.WAITING)
-
-
-def _any_point(stage: Stage) -> dict[str, Any]:
-    """A value of each parameter whose range is known before any trial."""
-    given = {name: p.values[0] if p.values is not None else p.low for name, p in stage.params.items()}
-    whole = {name for name, p in stage.params.items() if p.integer}
-    return {n: round(float(v)) if n in whole else v for n, v in given.items() if v is not None}  # type: ignore[arg-type]
-
-
-def _n_trials(stage: Stage) -> int:
-    if stage.confirm:
-        return stage.confirm.best * stage.confirm.seeds
-    points = [len(p.values) if p.values is not None else p.steps or 1 for p in stage.params.values()]
-    return stage.trials or math.prod(points)
 
 
 def _shown(value: Any) -> str:

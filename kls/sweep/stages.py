@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -97,6 +98,21 @@ class Stage(_Part):
         elif any(p.steps is not None for p in self.params.values()):
             raise ValueError("steps are for sampler grid")
         return self
+
+    @property
+    def first_point(self) -> dict[str, Any]:
+        """A value of each parameter whose range is known before any trial."""
+        known = {name: p.values[0] if p.values is not None else p.low for name, p in self.params.items()}
+        whole = {name for name, p in self.params.items() if p.integer and p.values is None}
+        return {n: round(v) if n in whole else v for n, v in known.items() if v is not None}  # type: ignore[arg-type]
+
+    @property
+    def n_trials(self) -> int:
+        """How many trials it has, or at most has: fewer settings than asked for may be there to be confirmed."""
+        if self.confirm:
+            return self.confirm.best * self.confirm.seeds
+        points = [len(p.values) if p.values is not None else p.steps or 1 for p in self.params.values()]
+        return self.trials or math.prod(points)
 
     @property
     def learns(self) -> bool:

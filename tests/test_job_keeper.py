@@ -1,0 +1,170 @@
+"""What stands between a sweeper and a launcher: which jobs are launched, with what, and what is answered."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from entry_points import metrics_of
+from hydra.core.utils import JobReturn, JobStatus
+
+from kls.errors import UserError
+from kls.plugins.job_keeper import JobKeeper
+from kls.records import names
+from kls.records.run_folder import RunFolder
+
+Launch = Callable[[list[list[str]]], list[JobReturn]]
+
+
+class Launcher:
+    """Calls the given functions, one for each launch, and keeps what it was asked for."""
+
+    def __init__(self, *launches: Launch) -> None:
+        self.launches = list(launches)
+        self.asked: list[tuple[list[list[str]], int]] = []
+
+    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> list[JobReturn]:
+        overrides = [list(job) for job in job_overrides]
+        self.asked.append((overrides, initial_job_idx))
+        return self.launches.pop(0)(overrides)
+
+
+def folder_of(overrides: list[str], stage: Path) -> RunFolder:
+    (name,) = (o.split("'")[1] for o in overrides if o.startswith("hydra.sweep.subdir="))
+    folder = RunFolder(stage / name)
+    folder.path.mkdir(exist_ok=True)
+    return folder
+
+
+def returned(value: Any, status: JobStatus = JobStatus.COMPLETED) -> JobReturn:
+    job = JobReturn()
+    job.return_value, job.status = value, status
+    return job
+
+
+def kept(stage: Path, launcher: Launcher, n: int = 3, failures: list[str] | None = None, most: int = 0) -> list[Any]:
+    """Launch trials 4, 5, ... with JobKeeper and give what is answered for them."""
+    keeper = JobKeeper(launcher, stage, lambda: range(4, 4 + n), failures if failures is not None else [], most, False)  # type: ignore[arg-type]
+    return [job.return_value for job in keeper.launch([[f"lam={i}"] for i in range(n)], 0)]
+
+
+@pytest.fixture
+def works(tmp_path: Path) -> Launch:
+    """A launch whose jobs finish with a hundredth of their trial's number."""
+
+    def launch(jobs: list[list[str]]) -> list[JobReturn]:
+        for overrides in jobs:
+            folder = folder_of(overrides, tmp_path)
+            folder.write_metrics({names.STATUS: names.FINISHED, names.VALUE: int(folder.path.name) / 100})
+        return [returned(None) for _ in jobs]
+
+    return launch
+
+
+def fails(jobs: list[list[str]]) -> list[JobReturn]:
+    return [returned(ValueError("two\nlines"), JobStatus.FAILED) for _ in jobs]
+
+
+def breaks(jobs: list[list[str]]) -> list[JobReturn]:
+    raise RuntimeError("a worker was killed")
+
+
+def test_jobs_get_their_folders_and_logs(works: Launch, tmp_path: Path) -> None:
+    launcher = Launcher(works)
+    assert kept(tmp_path, launcher) == [0.04, 0.05, 0.06]
+    log = "hydra.job_logging.root.handlers=[file]"
+    ((jobs, first),) = launcher.asked
+    assert jobs == [[f"lam={i}", f"hydra.sweep.subdir='{i + 4}'", log] for i in range(3)]
+    assert first == 4
+
+
+def test_jobs_that_have_ended_are_answered_from_their_records(works: Launch, tmp_path: Path) -> None:
+    for number, metrics in (
+        (4, {names.STATUS: names.DIVERGED, names.VALUE: 0.1}),
+        (6, {names.STATUS: names.FAILED, names.MESSAGE: "x", names.VALUE: 0.9}),
+    ):
+        (tmp_path / str(number)).mkdir()
+        RunFolder(tmp_path / str(number)).write_metrics(metrics)
+    launcher, failures = Launcher(works), list[str]()
+    assert kept(tmp_path, launcher, 3, failures, most=1) == [0.1, 0.05, "the job failed"]
+    assert [[job[0] for job in jobs] for jobs, _ in launcher.asked] == [["lam=1"]]
+    assert failures == [f"{tmp_path}/6: x"]
+
+
+def test_jobs_with_a_checkpoint_are_resumed(works: Launch, tmp_path: Path) -> None:
+    for number, files in ((4, (names.LAST, names.CONFIG)), (5, (names.CONFIG,)), (6, (names.LAST,))):
+        folder = RunFolder(tmp_path / str(number))
+        folder.path.mkdir()
+        folder.write_metrics({names.STATUS: names.INTERRUPTED})
+        if names.LAST in files:
+            folder.write_checkpoint(names.LAST, {"step": np.array(1)})
+        if names.CONFIG in files:
+            folder.write_config({})
+    launcher = Launcher(works)
+    kept(tmp_path, launcher)
+    assert [job[3:] for job in launcher.asked[0][0]] == [[f"resume='{tmp_path}/4'"], [], []]
+
+
+def test_failures_are_recorded_and_answered_with_no_number(
+    works: Launch, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    failures: list[str] = []
+    assert kept(tmp_path, Launcher(fails), 2, failures, most=2) == ["the job failed"] * 2
+    assert metrics_of(tmp_path / "4") == {"status": "failed", "message": "ValueError: two lines"}
+    assert failures == [f"{tmp_path}/{number}: ValueError: two lines" for number in (4, 5)]
+    assert f"{tmp_path}/4: failed: ValueError: two lines" in caplog.messages
+
+
+def test_one_failure_too_many(tmp_path: Path) -> None:
+    failures = ["an earlier one"]
+    with pytest.raises(UserError) as caught:
+        kept(tmp_path, Launcher(fails), 2, failures, most=2)
+    assert str(caught.value).splitlines() == [
+        "3 jobs failed, more than max_failures=2; the logs are in their folders:",
+        "  an earlier one",
+        f"  {tmp_path}/4: ValueError: two lines",
+        f"  {tmp_path}/5: ValueError: two lines",
+    ]
+
+
+def test_what_is_left_of_a_batch_is_launched_again(
+    works: Launch, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def breaks_after_the_first(jobs: list[list[str]]) -> list[JobReturn]:
+        works(jobs[:1])
+        return breaks(jobs)
+
+    launcher = Launcher(breaks_after_the_first, breaks, works)
+    assert kept(tmp_path, launcher) == [0.04, 0.05, 0.06]
+    assert [[job[0] for job in jobs] for jobs, _ in launcher.asked] == [
+        ["lam=0", "lam=1", "lam=2"], ["lam=1", "lam=2"], ["lam=1", "lam=2"],
+    ]  # fmt: skip
+    told = "the launcher broke down (RuntimeError: a worker was killed); launching what is left again"
+    assert caplog.messages.count(told) == 2
+
+
+def test_a_launcher_that_breaks_down_every_time(tmp_path: Path) -> None:
+    launcher = Launcher(breaks, breaks, breaks)
+    with pytest.raises(RuntimeError, match=r"^a worker was killed$"):
+        kept(tmp_path, launcher)
+    assert len(launcher.asked) == 3
+
+
+@pytest.mark.parametrize("error", [UserError("wrong"), KeyboardInterrupt()])
+def test_mistakes_and_ctrl_c_are_not_tried_again(error: BaseException, tmp_path: Path) -> None:
+    def stops(jobs: list[list[str]]) -> list[JobReturn]:
+        raise error
+
+    launcher = Launcher(stops)
+    with pytest.raises(type(error)):
+        kept(tmp_path, launcher)
+    assert len(launcher.asked) == 1
+
+
+def test_as_many_jobs_as_trials(tmp_path: Path) -> None:
+    keeper = JobKeeper(Launcher(), tmp_path, lambda: [1, 2], [], 0, False)  # type: ignore[arg-type]
+    with pytest.raises(RuntimeError, match=r"^1 jobs for the 2 trials under way$"):
+        keeper.launch([["lam=1"]], 0)
