@@ -26,6 +26,11 @@ from kls.core.streams import stream
 BATCH = 8
 
 
+def flat(values: Array) -> Array:
+    """(B, K, m) as the (B, K*m) that a layer takes."""
+    return values.reshape(len(values), -1)
+
+
 def made_layer(shape: tuple[int, int, int], epsilon: float, rng: np.random.Generator) -> BatchNorm:
     gamma = Parameter("gamma1", rng.standard_normal(shape[1:]), 0)
     beta = Parameter("beta1", rng.standard_normal(shape[1:]), 0)
@@ -48,10 +53,10 @@ def test_layer_equals_torch_for_a_random_upstream_gradient(shape: tuple[int, int
     y.backward(torch.tensor(delta.reshape(len(z), -1)))
 
     out = np.empty(shape)
-    layer.forward_batch(z, out)
+    layer.forward_batch(flat(z), flat(out))
     assert relative_error(out.reshape(len(z), -1), y.detach().numpy()) < 1e-13
     upstream = delta.copy()
-    layer.backward(upstream)
+    layer.backward(flat(upstream))
     tolerance = 1e-12
     assert relative_error(upstream.reshape(len(z), -1), tz.grad.numpy()) < tolerance
     assert relative_error(layer.gamma.gradient.reshape(-1), weight.grad.numpy()) < tolerance
@@ -63,9 +68,9 @@ def test_an_equal_upstream_gradient_gives_no_input_gradient() -> None:
     rng = np.random.default_rng(0)
     layer = made_layer((16, 2, 3), 1e-5, rng)
     z = rng.standard_normal((16, 2, 3))
-    layer.forward_batch(z, np.empty_like(z))
+    layer.forward_batch(flat(z), np.empty_like(flat(z)))
     delta = np.ones_like(z)
-    layer.backward(delta)
+    layer.backward(flat(delta))
     assert np.abs(delta).max() < 1e-13
     assert layer.beta.gradient == pytest.approx(np.full((2, 3), 16.0))
 
@@ -76,7 +81,7 @@ def test_forward_by_hand() -> None:
     layer = BatchNorm(gamma, beta, 4.0, None, 4)
     z = np.array([1.0, 3.0, 5.0, 7.0]).reshape(4, 1, 1)
     out = np.empty_like(z)
-    layer.forward_batch(z, out)
+    layer.forward_batch(flat(z), flat(out))
     assert out.ravel() == pytest.approx([-1.5, -1.0 / 6.0, 7.0 / 6.0, 2.5], abs=1e-15)
 
 
@@ -85,7 +90,7 @@ def test_a_population_normalises_each_member_by_itself() -> None:
     z = rng.standard_normal((9, 3, 4)) * np.array([1.0, 5.0, 0.1])[:, None] + np.array([0.0, 3.0, -2.0])[:, None]
     gamma, beta = Parameter("gamma1", np.ones((3, 4)), 0), Parameter("beta1", np.zeros((3, 4)), 0)
     layer, out = BatchNorm(gamma, beta, 1e-12, None, 9), np.empty_like(z)
-    layer.forward_batch(z, out)
+    layer.forward_batch(flat(z), flat(out))
     assert np.abs(out.mean(axis=0)).max() < 1e-14
     assert out.std(axis=0) == pytest.approx(np.ones((3, 4)), abs=1e-9)
 
@@ -97,7 +102,7 @@ def test_a_large_mean_does_not_spoil_the_variance(dtype: type) -> None:
     z = (1000.0 + noise).astype(dtype)
     gamma, beta = Parameter("gamma1", np.ones((1, 6), dtype), 0), Parameter("beta1", np.zeros((1, 6), dtype), 0)
     layer, out = BatchNorm(gamma, beta, 1e-12, None, 100), np.empty_like(z)
-    layer.forward_batch(z, out)
+    layer.forward_batch(flat(z), flat(out))
     exact = z.astype(np.float64)
     assert np.abs(out - (exact - exact.mean(axis=0)) / exact.std(axis=0)).max() < 1e-3
 

@@ -134,7 +134,7 @@ def test_the_floor_calls_blas_for_products_of_these_shapes(monkeypatch: pytest.M
         ((3, 100, 10), (3, 10, 10)),
         ((3, 20, 100), (3, 100, 10)),
         ((3, 100, 10), (3, 10, 20)),
-        ((60, 100), (100, 3, 20)),
+        ((60, 100), (100, 60)),
     ]
     assert made == 2 * step
 

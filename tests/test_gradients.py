@@ -127,12 +127,13 @@ def test_random_cases_cover_what_they_should() -> None:
 @pytest.mark.parametrize(("batch", "k", "m", "n"), [(1, 1, 1, 1), (7, 3, 5, 2), (128, 2, 64, 33)])
 def test_affine_gradients_for_a_random_upstream_gradient(batch: int, k: int, m: int, n: int) -> None:
     rng = np.random.default_rng(batch)
-    a, w, delta = (rng.standard_normal(shape) for shape in [(batch, k, m), (k, m, n), (batch, k, n)])
+    a, w, delta = (rng.standard_normal(shape) for shape in [(k, batch, m), (k, m, n), (k, batch, n)])
     ta, tw = torch.tensor(a, requires_grad=True), torch.tensor(w, requires_grad=True)
-    z = torch.stack([ta[:, i] @ tw[i] for i in range(k)], dim=1)
+    z = torch.stack([ta[i] @ tw[i] for i in range(k)])
     z.backward(torch.tensor(delta))
 
-    out, dw, da = np.empty((batch, k, n)), np.empty((k, m, n)), np.empty((batch, k, m))
+    out, da = (np.empty((batch, k, width)).transpose(1, 0, 2) for width in (n, m))  # as the network keeps them
+    dw = np.empty((k, m, n))
     affine.forward(a, w, out)
     affine.weight_gradient(a, delta, dw)
     affine.input_gradient(delta, w, da)
@@ -150,7 +151,7 @@ def test_first_affine_gradients_for_a_random_upstream_gradient(batch: int, d: in
     z.backward(torch.tensor(delta))
 
     out, dw = np.empty((batch, k, m)), np.empty((d, k, m))
-    affine.forward_first(x, w, out)
-    affine.weight_gradient_first(x, delta, dw)
+    affine.forward_first(x, w.reshape(d, -1), out.reshape(batch, -1))
+    affine.weight_gradient_first(x, delta.reshape(batch, -1), dw.reshape(d, -1))
     assert relative_error(out, z.detach().numpy()) < 1e-14
     assert relative_error(dw, tw.grad.numpy()) < 1e-14

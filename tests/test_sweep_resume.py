@@ -38,7 +38,7 @@ SEARCH = (
     "hydra.launcher.max_members=1",  # to the last bit a result depends on who trains together
     stages_argument(
         "name:coarse,sampler:random,trials:3,params:{lam:{low:1e-4,high:10,scale:log}}",
-        "name:fine,sampler:tpe,trials:3,batch:2,"
+        "name:fine,sampler:{_target_:optuna.samplers.TPESampler,n_startup_trials:1},trials:3,batch:2,"
         "params:{lam:{narrow:{from:coarse,rule:range_of_best,k:2,widen:3},scale:log},model:{values:[3layer,3layer_bn]}}",
         "name:confirm,confirm:{from:fine,seeds:1}",
     ),
@@ -93,7 +93,8 @@ KILLS: list[tuple[Any, str, int]] = [
     (SweepRecord, "put_stage", 2),  # the stage has ended, its record has not
     (optuna.trial.Trial, "_suggest", 2),  # in the second stage: one of two parameters
     (population_batch, "_recording", 2),  # all are trained, none is told
-    (optuna.study.Study, "ask", 3),  # the first batch of the stage is told, the last is not asked for
+    (optuna.study.Study, "tell", 2),  # one of the first batch is told
+    (optuna.study.Study, "ask", 2),  # the first batch is told, the last is not asked for
     (job_keeper, "_answer", 1),
     (SweepRecord, "set_status", 1),  # all stages have ended
 ]
@@ -108,6 +109,22 @@ def test_kills_between_all_steps_of_a_search(finished: Path, tmp_path: Path) -> 
     outcome = sweep_in(tmp_path, *arguments)
     assert (outcome.err, outcome.status) == ("", 0)
     assert_same_sweep(tmp_path / "sweep", finished, STAGES)
+
+
+def test_batches_end_where_they_would_have(cifar_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    launch, sizes = job_keeper.JobKeeper.launch, list[int]()
+
+    def counted(keeper: Any, job_overrides: Any, initial_job_idx: int) -> Any:
+        sizes.append(len(job_overrides))
+        return launch(keeper, job_overrides, initial_job_idx)
+
+    monkeypatch.setattr(job_keeper.JobKeeper, "launch", counted)
+    stage = stages_argument("name:tpe,sampler:tpe,trials:5,batch:2,params:{lam:{low:0.1,high:0.2}}")
+    with at_call(optuna.study.Study, "tell", 2, kill), pytest.raises(Killed):
+        sweep_in(tmp_path, *TINY, ALONE, FOLDER, stage)
+    assert sizes == [2]
+    assert sweep_in(tmp_path, "resume=sweep", ALONE, stage).status == 0
+    assert sizes == [2, 1, 2, 1]
 
 
 def test_ctrl_c_stops_with_status_130_and_the_sweep_goes_on_from_there(finished: Path, tmp_path: Path) -> None:

@@ -70,8 +70,8 @@ def _call(p: Product, k: int, x: np.ndarray, rng: np.random.Generator) -> Callab
         w, wide = drawn(p.inner, k * p.columns), drawn(p.rows, k * p.columns)
         return lambda: np.dot(x, w, out=wide)
     if p.layer == 0:
-        delta = drawn(p.inner, k, p.columns) * np.float32(1e-6)  # else the sum would grow without end
-        total = drawn(p.rows, k, p.columns)
+        delta = drawn(p.inner, k * p.columns) * np.float32(1e-6)  # else the sum would grow without end
+        total = drawn(p.rows, k * p.columns)
         return lambda: add_product(x, delta, total)
     a, b, out = drawn(k, p.rows, p.inner), drawn(k, p.inner, p.columns), drawn(k, p.rows, p.columns)
     if p.kind == "weight gradient":

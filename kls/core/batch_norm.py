@@ -2,16 +2,16 @@
 
 Training, over the B pictures of a mini-batch, each unit and member for itself:
 
-    mean = (1/B) sum z          variance = (1/B) sum (z - mean)**2
-    y = gamma * (z - mean) / sqrt(variance + epsilon) + beta
+    mean = (1/B) sum z          variance = (1/B) sum (z - mean)**2          s = sqrt(variance + epsilon)
+    y = gamma * (z - mean) / s + beta
 
 Evaluation: the same with the mean and variance that ``statistics`` holds (see batch_statistics),
 or with those of the evaluated set where it is None (adaptive).
 
-Gradients, for delta = dJ/dy, zc = z - mean, r = 1 / sqrt(variance + epsilon):
+Gradients, for delta = dJ/dy, zc = z - mean:
 
-    dJ/dbeta = sum delta        dJ/dgamma = r * sum delta * zc
-    dJ/dz = gamma * r * (delta - dJ/dbeta / B - zc * r * dJ/dgamma / B)
+    dJ/dbeta = sum delta        dJ/dgamma = sum(delta * zc) / s
+    dJ/dz = gamma / s * (delta - dJ/dbeta / B - zc * dJ/dgamma / (s B))
 """
 
 from __future__ import annotations
@@ -23,7 +23,11 @@ from kls.core.parameter import Parameter
 
 
 class BatchNorm:
-    """Normalises one layer's (B, K, m) values; gamma and beta are parameters of shape (K, m)."""
+    """Normalises one layer; gamma and beta are parameters of shape (K, m).
+
+    In training it takes the values of K members with m units each as (B, K*m), so that NumPy has long rows to
+    work on.
+    """
 
     def __init__(
         self,
@@ -38,51 +42,51 @@ class BatchNorm:
         self.statistics = statistics
         self._ones = np.full(batch_size, 1.0, gamma.value.dtype)
         self._shares = np.full(batch_size, 1.0 / batch_size, gamma.value.dtype)
-        self._allocate(batch_size)
+        self.allocate()
 
-    def _allocate(self, batch_size: int) -> None:
+    def allocate(self) -> None:
+        """Make the buffers anew, and the views of gamma and beta, after these have got other arrays."""
         k, m = self.gamma.value.shape
-        dtype = self.gamma.value.dtype
-        self._centred = np.empty((batch_size, k, m), dtype)
-        self._scratch = np.empty((batch_size, k, m), dtype)
-        self._moments = np.empty((2, k, m), dtype)
-        self._mean, self._variance = self._moments
-        self._rstd, self._scale, self._term = np.empty((3, k, m), dtype)
-
-    @staticmethod
-    def _weighted_sum(weights: np.ndarray, values: np.ndarray, out: np.ndarray) -> None:
-        """Sum over the batch axis as a product, which BLAS does faster than a reduction."""
-        np.dot(weights, values.reshape(len(values), -1), out=out.reshape(-1))
+        batch_size, dtype = len(self._ones), self.gamma.value.dtype
+        self._gamma, self._gamma_gradient = self.gamma.value.reshape(-1), self.gamma.gradient.reshape(-1)
+        self._beta, self._beta_gradient = self.beta.value.reshape(-1), self.beta.gradient.reshape(-1)
+        self._centred, self._scratch = np.empty((2, batch_size, k * m), dtype)
+        flat = np.empty((2, k * m), dtype)
+        self._mean, self._variance = flat
+        self._moments = flat.reshape(2, k, m)
+        self._deviation, self._scale, self._term = np.empty((3, k * m), dtype)
 
     def forward_batch(self, z: np.ndarray, out: np.ndarray) -> None:
-        """Normalise the mini-batch z (B, K, m) into ``out`` by its own statistics, and record them."""
-        self._weighted_sum(self._shares, z, self._mean)
-        np.subtract(z, self._mean, out=self._centred)
-        np.multiply(self._centred, self._centred, out=self._scratch)
-        self._weighted_sum(self._shares, self._scratch, self._variance)
+        """Normalise the mini-batch z (B, K*m) into ``out`` by its own statistics, and record them.
+
+        Sums over the batch are products with a vector, which BLAS does faster than NumPy its reductions.
+        """
+        np.dot(self._shares, z, self._mean)
+        np.subtract(z, self._mean, self._centred)
+        np.multiply(self._centred, self._centred, self._scratch)
+        np.dot(self._shares, self._scratch, self._variance)
         if self.statistics is not None:
             self.statistics.update(self._moments)
-        np.add(self._variance, self.epsilon, out=self._rstd)
-        np.sqrt(self._rstd, out=self._rstd)
-        np.reciprocal(self._rstd, out=self._rstd)
-        np.multiply(self.gamma.value, self._rstd, out=self._scale)
-        np.multiply(self._centred, self._scale, out=out)
-        out += self.beta.value
+        np.add(self._variance, self.epsilon, self._deviation)
+        np.sqrt(self._deviation, self._deviation)
+        np.divide(self._gamma, self._deviation, self._scale)
+        np.multiply(self._centred, self._scale, out)
+        np.add(out, self._beta, out)
 
     def backward(self, delta: np.ndarray) -> None:
-        """Turn delta = dJ/dy (B, K, m) into dJ/dz, in place, and set the gradients of gamma and beta."""
+        """Turn delta = dJ/dy (B, K*m) into dJ/dz, in place, and set the gradients of gamma and beta."""
         per_picture = 1.0 / len(delta)
-        self._weighted_sum(self._ones, delta, self.beta.gradient)
-        np.multiply(delta, self._centred, out=self._scratch)
-        self._weighted_sum(self._ones, self._scratch, self.gamma.gradient)
-        self.gamma.gradient *= self._rstd
-        np.multiply(self.gamma.gradient, self._rstd, out=self._term)
-        self._term *= per_picture
-        np.multiply(self._centred, self._term, out=self._scratch)
-        delta -= self._scratch
-        np.multiply(self.beta.gradient, per_picture, out=self._term)
-        delta -= self._term
-        delta *= self._scale
+        np.dot(self._ones, delta, self._beta_gradient)
+        np.multiply(delta, self._centred, self._scratch)
+        np.dot(self._ones, self._scratch, self._gamma_gradient)
+        np.divide(self._gamma_gradient, self._deviation, self._gamma_gradient)
+        np.divide(self._gamma_gradient, self._deviation, self._term)
+        np.multiply(self._term, per_picture, self._term)
+        np.multiply(self._centred, self._term, self._scratch)
+        np.subtract(delta, self._scratch, delta)
+        np.multiply(self._beta_gradient, per_picture, self._term)
+        np.subtract(delta, self._term, delta)
+        np.multiply(delta, self._scale, delta)
 
     def evaluate(self, z: np.ndarray) -> None:
         """Normalise z (N, K, m) in place with the kept statistics, or its own where none are kept."""
@@ -90,16 +94,13 @@ class BatchNorm:
             mean = z.mean(axis=0, dtype=np.float64).astype(z.dtype)
             z -= mean
             variance = np.einsum("bkm,bkm->km", z, z, dtype=np.float64).astype(z.dtype) / len(z)
-            z *= self.gamma.value / np.sqrt(variance + self.epsilon)
-            z += self.beta.value
-            return
-        mean, variance = self.statistics.moments
-        z -= mean
+        else:
+            mean, variance = self.statistics.moments
+            z -= mean
         z *= self.gamma.value / np.sqrt(variance + self.epsilon)
         z += self.beta.value
 
     def keep(self, members: np.ndarray) -> None:
-        """Drop every member but those given; gamma and beta are dropped by their owner."""
+        """Drop every member but those given; gamma and beta are dropped by their owner, who then calls `allocate`."""
         if self.statistics is not None:
             self.statistics.keep(members)
-        self._allocate(len(self._centred))

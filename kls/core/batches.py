@@ -19,12 +19,13 @@ class Batches:
         self, x: np.ndarray, q: np.ndarray, batch_size: int, order_seed: int, augmenter: Augmenter | None = None
     ) -> None:
         self.x, self.q = x, q
+        self._targets = np.ascontiguousarray(q.T)  # whose columns are gathered: the softmax wants pictures last
         self.batch_size, self.order_seed, self.augmenter = batch_size, order_seed, augmenter
         self.steps_per_epoch = len(x) // batch_size
         self._epoch = -1
         self._x = np.empty((batch_size, x.shape[1]), x.dtype)
         self._augmented = np.empty_like(self._x) if augmenter else None
-        self._q = np.empty((batch_size, q.shape[1]), q.dtype)
+        self._q = np.empty((q.shape[1], batch_size), q.dtype)
 
     def get(self, step: int) -> tuple[np.ndarray, np.ndarray]:
         """The mini-batch of update step 0, 1, ...: x (B, d) and q (B, C), valid until the next call."""
@@ -33,11 +34,11 @@ class Batches:
             self._start_epoch(epoch)
         rows = slice(position * self.batch_size, (position + 1) * self.batch_size)
         np.take(self.x, self._order[rows], axis=0, out=self._x, mode="clip")
-        np.take(self.q, self._order[rows], axis=0, out=self._q, mode="clip")
+        np.take(self._targets, self._order[rows], axis=1, out=self._q, mode="clip")
         if self.augmenter is None or self._augmented is None:
-            return self._x, self._q
+            return self._x, self._q.T
         self.augmenter.apply(self._x, self._choices[rows], self._augmented)
-        return self._augmented, self._q
+        return self._augmented, self._q.T
 
     def _start_epoch(self, epoch: int) -> None:
         self._epoch = epoch

@@ -18,6 +18,7 @@ from kls.core import affine, cross_entropy, dropout
 from kls.core.architecture import Architecture
 from kls.core.batch_norm import BatchNorm
 from kls.core.batch_statistics import RecentAverage, RunningAverage
+from kls.core.layer_arrays import LayerArrays
 from kls.core.parameter import Block, Parameter
 
 
@@ -67,14 +68,18 @@ class Network:
         return BatchNorm(gamma, beta, a.bn_epsilon, statistics, self.batch_size)
 
     def _allocate(self) -> None:
-        b, k, dtype = self.batch_size, self.n_members, self.architecture.dtype
-        widths = self.architecture.widths[1:]
-        self._outputs = [np.empty((b, k, m), dtype) for m in widths]
-        self._deltas = [np.empty((b, k, m), dtype) for m in widths[:-1]] + [self._outputs[-1]]
-        self._active = [np.empty((b, k, m), bool) for m in widths[:-1]]
-        rates = self.architecture.dropout or (0.0,) * len(widths[:-1])
-        self._masks = [np.empty((b, k, m), dtype) if r else None for m, r in zip(widths[:-1], rates, strict=True)]
-        self._row_sum = np.empty((b, k), dtype)
+        """Make the arrays of a training step anew, after the parameters were made or lost members."""
+        a, b, k = self.architecture, self.batch_size, self.n_members
+        rates = a.dropout or (0.0,) * len(a.hidden)
+        self._layers: list[LayerArrays] = []
+        for layer, (w, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
+            last = layer == len(a.hidden)
+            rate = 0.0 if last else rates[layer]
+            self._layers.append(LayerArrays(w, bias, b, last, has_mask=rate > 0.0))
+        self._row_sum = np.empty((k, b), a.dtype).T
+        for norm in self.norms:
+            if norm is not None:
+                norm.allocate()
 
     @property
     def n_members(self) -> int:
@@ -97,7 +102,7 @@ class Network:
         a layer has dropout. Returns None, or, where some member's loss is not finite, which: bool (K,).
         """
         self._forward_batch(x, dropout_rngs)
-        finite = cross_entropy.gradient(self._outputs[-1], q, self._row_sum)
+        finite = cross_entropy.gradient(self._layers[-1].outputs, q, self._row_sum)
         self._backward(x)
         return None if finite else np.asarray(~np.isfinite(self._row_sum).all(axis=0))
 
@@ -106,51 +111,52 @@ class Network:
         self._forward_batch(x, dropout_rngs)
 
     def _forward_batch(self, x: np.ndarray, dropout_rngs: Sequence[np.random.Generator]) -> None:
-        inputs = x
-        for layer, (w, b, out) in enumerate(zip(self.weights, self.biases, self._outputs, strict=True)):
-            product = affine.forward_first if layer == 0 else affine.forward
-            product(inputs, w.value, out)
-            if b is not None:
-                out += b.value
+        for layer, here in enumerate(self._layers):
+            if layer == 0:
+                affine.forward_first(x, here.w, here.output)
+            else:
+                affine.forward(self._layers[layer - 1].by_member, here.w, here.by_member)
+            if here.b is not None:
+                np.add(here.outputs, here.b, here.outputs)
             if layer < len(self.norms):
-                self._activate(layer, out, dropout_rngs)
-            inputs = out
+                self._activate(layer, here, dropout_rngs)
 
-    def _activate(self, layer: int, out: np.ndarray, dropout_rngs: Sequence[np.random.Generator]) -> None:
-        norm, mask = self.norms[layer], self._masks[layer]
+    def _activate(self, layer: int, here: LayerArrays, dropout_rngs: Sequence[np.random.Generator]) -> None:
+        norm, out = self.norms[layer], here.output
         if norm is not None and self.architecture.bn == "before":
             norm.forward_batch(out, out)
-        np.maximum(out, 0.0, out=out)
-        np.greater(out, 0.0, out=self._active[layer])
+        np.maximum(out, here.zeros, out=out)
+        np.greater(out, here.zeros, here.active)
         if norm is not None and self.architecture.bn == "after":
             norm.forward_batch(out, out)
-        if mask is not None:
-            dropout.draw_masks(dropout_rngs, self.architecture.dropout[layer], mask)
-            out *= mask
+        if here.mask is not None and here.masks is not None:
+            dropout.draw_masks(dropout_rngs, self.architecture.dropout[layer], here.masks)
+            np.multiply(out, here.mask, out)
 
     def _backward(self, x: np.ndarray) -> None:
-        for layer in reversed(range(len(self.weights))):
-            w, b, delta = self.weights[layer], self.biases[layer], self._deltas[layer]
+        for layer in reversed(range(len(self._layers))):
+            here = self._layers[layer]
             if layer < len(self.norms):
-                self._deactivate(layer, delta)
-            if b is not None:
-                np.sum(delta, axis=0, out=b.gradient)
+                self._deactivate(layer, here)
+            if here.b_gradient is not None:
+                np.add.reduce(here.deltas, axis=0, out=here.b_gradient)
             if layer == 0 and self.defers:
-                self.blocks[0].factors = x, delta
+                self.blocks[0].factors = x, here.delta
             elif layer == 0:
-                affine.weight_gradient_first(x, delta, w.gradient)
+                affine.weight_gradient_first(x, here.delta, here.w_gradient)
             else:
-                affine.weight_gradient(self._outputs[layer - 1], delta, w.gradient)
-                affine.input_gradient(delta, w.value, self._deltas[layer - 1])
+                below = self._layers[layer - 1]
+                affine.weight_gradient(below.by_member, here.delta_by_member, here.w_gradient)
+                affine.input_gradient(here.delta_by_member, here.w, below.delta_by_member)
 
-    def _deactivate(self, layer: int, delta: np.ndarray) -> None:
+    def _deactivate(self, layer: int, here: LayerArrays) -> None:
         """Turn the gradient with respect to a hidden layer's output into that of its product, in place."""
-        norm, mask = self.norms[layer], self._masks[layer]
-        if mask is not None:
-            delta *= mask
+        norm, delta = self.norms[layer], here.delta
+        if here.mask is not None:
+            np.multiply(delta, here.mask, delta)
         if norm is not None and self.architecture.bn == "after":
             norm.backward(delta)
-        delta *= self._active[layer]
+        np.multiply(delta, here.active, delta)
         if norm is not None and self.architecture.bn == "before":
             norm.backward(delta)
 
@@ -162,8 +168,10 @@ class Network:
         inputs = x
         for layer, (w, b) in enumerate(zip(self.weights, self.biases, strict=True)):
             out = np.empty((len(x), self.n_members, w.value.shape[2]), self.architecture.dtype)
-            product = affine.forward_first if layer == 0 else affine.forward
-            product(inputs, w.value, out)
+            if layer == 0:
+                affine.forward_first(x, w.value.reshape(len(w.value), -1), out.reshape(len(x), -1))
+            else:
+                affine.forward(inputs.transpose(1, 0, 2), w.value, out.transpose(1, 0, 2))
             if b is not None:
                 out += b.value
             norm = self.norms[layer] if layer < len(self.norms) else None

@@ -45,8 +45,9 @@ class Block:
 
     The first layer's weights (d, K, m) make a block of their own shape; all other parameters, member
     axis first, share one flat block, the penalised ones in front. ``value`` and ``gradient`` are the
-    block's arrays, of which the parameters' own become views. ``factors``, where set, are x (B, d) and
-    delta (B, K, m), whose product x^T delta is the gradient, which then has not been computed.
+    block's arrays, of which the parameters' own become views; W1's are (d, K*m) here.
+    ``factors``, where set, are x (B, d) and delta (B, K*m), whose product x^T delta is the gradient, which
+    then has not been computed.
     """
 
     def __init__(self, name: str, parameters: Sequence[Parameter]) -> None:
@@ -61,9 +62,15 @@ class Block:
         self._single = first.member_axis == 1
         self._n_members = first.value.shape[first.member_axis]
         if self._single:
-            self.value, self.gradient = first.value, first.gradient
+            self.value, self.gradient = (a.reshape(len(a), -1) for a in (first.value, first.gradient))
             self.penalised_value = self.value
-            return
+            self._members = np.repeat(np.arange(self._n_members), first.value.shape[2])
+            self._n_spread = len(self._members)
+        else:
+            self._join()
+        self._spread = np.empty(len(self._members), self.value.dtype)
+
+    def _join(self) -> None:
         self.value = np.concatenate([p.value.reshape(-1) for p in self.parameters])
         self.gradient = np.zeros_like(self.value)
         members = []
@@ -75,36 +82,31 @@ class Block:
             members.append(np.repeat(np.arange(self._n_members), p.value.size // self._n_members))
             start = stop
         self._members = np.concatenate(members)
-        penalised = sum(p.value.size for p in self.parameters if p.penalised)
-        self.penalised_value = self.value[:penalised]
+        self._n_spread = sum(p.value.size for p in self.parameters if p.penalised)
+        self.penalised_value = self.value[: self._n_spread]
 
     def spread(self, per_member: np.ndarray) -> np.ndarray | float:
-        """One number a member, shape (K,), made to broadcast against ``value``."""
-        if self._n_members == 1:
-            return float(per_member[0])
-        factor = per_member.astype(self.value.dtype)
-        if self._single:
-            return factor.repeat(self.value.shape[2]).reshape(self.value.shape[1:])
-        return factor[self._members]
+        """One number a member, shape (K,), made to broadcast against ``value``; the buffer is the next call's too."""
+        return self._spread_over(per_member, len(self._members))
 
     def spread_penalised(self, per_member: np.ndarray) -> np.ndarray | float:
         """The same against ``penalised_value``."""
-        spread = self.spread(per_member)
-        return spread if self._single or isinstance(spread, float) else spread[: len(self.penalised_value)]
+        return self._spread_over(per_member, self._n_spread)
+
+    def _spread_over(self, per_member: np.ndarray, n: int) -> np.ndarray | float:
+        if self._n_members == 1 or (per_member == per_member[0]).all():
+            return float(per_member[0])
+        factor = per_member.astype(self.value.dtype)
+        return np.take(factor, self._members[:n], out=self._spread[:n], mode="clip")
 
     def member_of(self, array: np.ndarray, k: int) -> np.ndarray:
         """Copy of member k's part of an array that is laid out as ``value``."""
-        return array[:, k].copy() if self._single else array[self._members == k]
+        return array[..., self._members == k]
 
     def set_member(self, array: np.ndarray, k: int, part: np.ndarray) -> None:
         """Put back what ``member_of`` gave."""
-        if self._single:
-            array[:, k] = part
-        else:
-            array[self._members == k] = part
+        array[..., self._members == k] = part
 
     def keep_of(self, array: np.ndarray, members: np.ndarray) -> np.ndarray:
         """An array laid out as ``value`` without the members that are not given; before `pack` forgets them."""
-        if self._single:
-            return np.ascontiguousarray(array[:, members])
-        return array[np.isin(self._members, members)]
+        return np.ascontiguousarray(array[..., np.isin(self._members, members)])

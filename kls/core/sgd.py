@@ -40,13 +40,13 @@ class SGD:
             return
         decay = 1.0 - 2.0 * eta * lam
         for block in self.blocks:
-            block.penalised_value *= block.spread_penalised(decay)
+            np.multiply(block.penalised_value, block.spread_penalised(decay), block.penalised_value)
             if block.factors is None:
-                block.gradient *= block.spread(eta)
-                block.value -= block.gradient
+                np.multiply(block.gradient, block.spread(eta), block.gradient)
+                np.subtract(block.value, block.gradient, block.value)
             else:
                 x, delta = block.factors
-                delta *= block.spread(-eta)
+                np.multiply(delta, block.spread(-eta), delta)
                 self._add_product(x, delta, block.value)
 
     def _step_with_momentum(self, eta: np.ndarray, lam: np.ndarray) -> None:
