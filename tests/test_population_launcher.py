@@ -85,7 +85,9 @@ def assert_same_sweep(got: Path, expected: Path) -> None:
 
 
 def test_one_process(basic: Path, tmp_path: Path) -> None:
-    folder = swept(tmp_path, *JOBS)
+    outcome = sweep_in(tmp_path, *JOBS, ALONE)
+    assert (outcome.err, outcome.status) == ("", 0)
+    folder = tmp_path / "sweep"
     assert_same_sweep(folder, basic)
     assert [metrics_of(job)["population"] for job in job_folders(folder, "grid")] == [3, 3, 3]
     assert [metrics_of(job)["population"] for job in job_folders(basic, "grid")] == [1, 1, 1]
