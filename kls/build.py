@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from functools import lru_cache
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from kls.core.adam import Adam
 from kls.core.architecture import Architecture
 from kls.core.augmentation import Augmentation, Augmenter, augment_share
 from kls.core.batches import Batches
+from kls.core.network import Network
 from kls.core.parameter import Block
 from kls.core.population import Member, Optimizer
 from kls.core.sgd import SGD
@@ -123,6 +125,12 @@ def member(settings: Settings, steps: int) -> Member:
         sigma=settings.model.init.sigma,
         bn_momentum=settings.model.bn.momentum,
     )
+
+
+def blank_network(architecture: Architecture, bn_momenta: Sequence[float], batch_size: int) -> Network:
+    """A network with one member for each momentum, whose parameters are yet to be loaded."""
+    zeros = [np.zeros((m, n)) for m, n in pairwise(architecture.widths)]
+    return Network(architecture, [zeros] * len(bn_momenta), np.array(bn_momenta), batch_size)
 
 
 def optimizer_maker(settings: Settings) -> Callable[[Sequence[Block]], Optimizer]:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from kls.pruning import companies
 from kls.records import names
 from kls.records.run_folder import RunFolder
 from kls.settings import MANNER, CyclicSettings, flatten
@@ -16,14 +17,18 @@ OWN = ("seed", "lam", "model.init.scheme", "model.init.sigma", "model.bn.momentu
 
 
 def groups(jobs: Sequence[Job]) -> list[list[Job]]:
-    """Jobs of the same shapes, data, mini-batches, optimizer, evaluations, length and step; order is kept."""
+    """Jobs of the same shapes, data, mini-batches, optimizer, evaluations, length and step; order is kept.
+
+    Jobs that are pruned together stay together, whatever step each stands at.
+    """
+    known = companies(job.folder for job in jobs if job.settings.pruning.rule)
     found: dict[str, list[Job]] = {}
     for job in jobs:
-        found.setdefault(_key(job), []).append(job)
+        found.setdefault(_key(job, known.get(job.folder)), []).append(job)
     return list(found.values())
 
 
-def _key(job: Job) -> str:
+def _key(job: Job, company: tuple[str, ...] | None) -> str:
     shared: dict[str, Any] = {
         key: value
         for key, value in flatten(job.settings.model_dump()).items()
@@ -33,21 +38,24 @@ def _key(job: Job) -> str:
     steps = plan.steps
     if isinstance(plan, CyclicSettings) and plan.cycles is not None:
         steps = plan.cycles * 2 * plan.n_s
-    shared |= {"steps": steps, "epochs": plan.epochs, "data.root": job.settings.data.root, "from_step": _step(job)}
+    shared |= {"steps": steps, "epochs": plan.epochs, "data.root": job.settings.data.root, "from_step": job.step}
+    if company:
+        shared |= {"from_step": None, "company": company}
+    if isinstance(plan, CyclicSettings) and (job.settings.pruning.rule or job.settings.ensemble):
+        shared["cycle"] = plan.n_s
     return json.dumps(shared)
 
 
-def _step(job: Job) -> int:
-    """The step that training begins at."""
-    return int(RunFolder(job.folder).read_checkpoint(names.LAST)["step"]) if job.resume else 0
-
-
 def share_out(grouped: Sequence[Sequence[Job]], processes: int, max_members: int) -> list[list[Job]]:
-    """Cut groups into populations so that ``processes`` have about equal numbers of members, largest first."""
+    """Cut groups into populations so that ``processes`` have about equal numbers of members, largest first.
+
+    A population that began to be pruned together is not cut again.
+    """
     total = sum(len(group) for group in grouped)
     most = max(1, min(max_members, -(-total // processes)))
     pieces = []
     for group in grouped:
-        n = -(-len(group) // most)
+        begun = any(RunFolder(job.folder).has(names.PRUNING) for job in group)
+        n = 1 if begun else -(-len(group) // most)
         pieces += [list(group[i::n]) for i in range(n)]
     return sorted(pieces, key=len, reverse=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -86,13 +87,32 @@ class RunRecord:
         """Note member k's scores of the final network."""
         self.metrics |= {names.metric(split, q): float(getattr(scores, q)[k]) for q in names.QUANTITIES}
 
+    def add_ensemble(self, split: str, loss: float, accuracy: float) -> None:
+        """Note the scores of the ensemble of the member's snapshots."""
+        self.metrics[names.ensemble_metric(split, "loss")] = loss
+        self.metrics[names.ensemble_metric(split, "accuracy")] = accuracy
+
     def save(
-        self, status: str, population: Population, member_id: int, seconds: float, training_seconds: float
+        self,
+        status: str,
+        population: Population,
+        member_id: int,
+        seconds: float,
+        training_seconds: float,
+        message: str | None = None,
     ) -> None:
         """Write history, checkpoints and metrics, in an order that a kill between two writes does not hurt."""
         self._write_history_and_best()
         self.folder.write_checkpoint(names.LAST, population.member_state(member_id))
-        self.write_metrics(status, population.step, seconds, training_seconds)
+        self.write_metrics(status, population.step, seconds, training_seconds, message)
+
+    def save_pruned(self, population: Population, member_id: int, seconds: float, training_seconds: float) -> None:
+        """Close the record of a member that is dropped now: its last evaluation is its result on validation."""
+        last = self.history[-1]
+        self.metrics |= {key: last[key] for key in (names.metric("val", q) for q in names.QUANTITIES)}
+        rule, step = self.settings.pruning.rule, population.step
+        message = f"fell behind the others by the rule {rule} at step {step}"
+        self.save(names.PRUNED, population, member_id, seconds, training_seconds, message)
 
     def _write_history_and_best(self) -> None:
         self.folder.write_history(self.history)
@@ -126,6 +146,9 @@ class RunRecord:
         splits = [s for s in names.SPLITS if s != "test" or self.settings.evaluation.test]
         self.metrics |= {names.metric(split, "accuracy"): 1.0 / n_classes for split in splits}
         self.metrics |= {names.metric(split, q): None for split in splits for q in ("loss", "cost")}
+        if self.settings.ensemble:
+            for split in splits[1:]:
+                self.add_ensemble(split, math.inf, 1.0 / n_classes)
         self.write_metrics(
             names.DIVERGED, step, seconds, training_seconds, f"the loss was no longer finite at step {step}"
         )

@@ -180,6 +180,15 @@ class EvaluationSettings(_Group):
     test: bool
 
 
+class PruningSettings(_Group):
+    rule: Literal["median", "halving"] | None
+    at: Literal["cycle", "epoch"]
+    n_startup: Annotated[int, Field(ge=0)]
+    n_warmup: Annotated[int, Field(ge=0)]
+    min_resource: Count
+    reduction_factor: Annotated[int, Field(ge=2)]
+
+
 def is_folder_name(value: object) -> bool:
     """Whether a run's name leads to a folder under outputs/ and nowhere else."""
     return isinstance(value, str) and bool(value.strip()) and not value.startswith((".", "/")) and ".." not in value
@@ -196,6 +205,8 @@ class Settings(_Group):
     optimizer: Annotated[SGDSettings | AdamSettings, Field(discriminator="kind")]
     data: DataSettings
     evaluation: EvaluationSettings
+    ensemble: bool
+    pruning: PruningSettings
     checkpoint_seconds: NonNegative
     threads: Count
     plots: bool
@@ -217,6 +228,16 @@ class Settings(_Group):
             raise ValueError(f"batch_size={self.batch_size} must not be above data.n_train={self.data.n_train}")
         if self.model.bn.enabled and self.model.hidden and self.batch_size < 2:
             raise ValueError("batch_size=1 leaves batch norm no variance: give at least 2, or model.bn.enabled=false")
+        return self
+
+    @model_validator(mode="after")
+    def _cycles_where_they_are_needed(self) -> Settings:
+        schedule = self.optimizer.schedule
+        if not isinstance(schedule, CyclicSettings):
+            if self.pruning.rule and self.pruning.at == "cycle":
+                raise ValueError(f"pruning.at=cycle needs a cyclic schedule, not {schedule.kind}: set pruning.at=epoch")
+            if self.ensemble:
+                raise ValueError(f"ensemble=true needs a cyclic schedule, not {schedule.kind}: a snapshot ends a cycle")
         return self
 
 

@@ -30,6 +30,8 @@ def summary(settings: Settings, metrics: Mapping[str, Any], folder: Path) -> str
     ]
     if metrics[names.STATUS] == names.DIVERGED:
         lines.append(("diverged", f"{metrics[names.MESSAGE]}; counted as chance, {metrics[names.VALUE]:.2%}"))
+    elif metrics[names.STATUS] == names.PRUNED:
+        lines.append(("pruned", f"{metrics[names.MESSAGE]}; validation {metrics[names.VALUE]:.2%} then"))
     else:
         best_epoch = metrics[names.BEST_STEP] * metrics["epochs"] / max(metrics["steps"], 1)
         lines.append(
@@ -38,7 +40,15 @@ def summary(settings: Settings, metrics: Mapping[str, Any], folder: Path) -> str
         )
         if "test_accuracy" in metrics:
             lines.append(("test", f"{metrics['test_accuracy']:.2%} (one seed)"))
+        if settings.ensemble:
+            lines.append(("ensemble", _ensemble(metrics)))
     speed = metrics["steps_per_second"]
     lines.append(("time", f"{metrics['seconds']:.1f} s" + (f", {speed:,.0f} steps a second" if speed else "")))
     lines.append(("folder", str(folder)))
     return "\n".join(f"{name:<11}{text}" for name, text in lines)
+
+
+def _ensemble(metrics: Mapping[str, Any]) -> str:
+    accuracies = {split: metrics.get(names.ensemble_metric(split, "accuracy")) for split in ("val", "test")}
+    test = "" if accuracies["test"] is None else f", test {accuracies['test']:.2%}"
+    return f"validation {accuracies['val']:.2%}{test}: mean of the snapshots of all cycles"

@@ -65,7 +65,7 @@ def job_of(settings: Settings, folder: Path) -> Job | None:
     changed = differences(run.read_config(), settings.model_dump())
     if changed:
         raise UserError(f"{folder}: a run goes on with the settings it began with; changed: {'; '.join(changed)}")
-    if run.read_metrics().get(names.STATUS) in (names.FINISHED, names.DIVERGED):
+    if run.read_metrics().get(names.STATUS) in (names.FINISHED, names.DIVERGED, names.PRUNED):
         log.info("%s: has ended already", folder)
         return None
     return Job(settings, folder, resume=run.has(names.LAST))

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
 from kls import build
 from kls.core.network import Network
 from kls.core.streams import stream
@@ -33,8 +31,7 @@ def load_network(folder: Path, checkpoint: str, settings: Settings, data: DataSe
     kept = settings.model.bn.statistics
     wanted = statistics or kept
     shape = replace(build.architecture(settings, data), bn_statistics=wanted)
-    zeros = [np.zeros((m, n)) for m, n in zip(shape.widths[:-1], shape.widths[1:], strict=True)]
-    network = Network(shape, [zeros], np.array([settings.model.bn.momentum]), settings.batch_size)
+    network = build.blank_network(shape, [settings.model.bn.momentum], settings.batch_size)
     state = RunFolder(folder).read_checkpoint(checkpoint)
     try:
         if wanted == kept:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,10 +14,13 @@ from kls import build
 from kls.controller import leave_if_orphaned
 from kls.core.evaluation import evaluate
 from kls.core.population import Population
-from kls.data.dataset import DataSet
+from kls.data.dataset import DataSet, Split
+from kls.pruning import Pruning
 from kls.records import names
+from kls.records.run_folder import RunFolder
 from kls.run_record import RunRecord
 from kls.settings import Settings
+from kls.snapshots import Snapshots
 from kls.stop_signal import StopSignal
 
 CHUNK_STEPS = 50  # between two looks at the clock
@@ -31,6 +34,11 @@ class Job:
     folder: Path
     resume: bool = False
 
+    @property
+    def step(self) -> int:
+        """The step that training begins at. Raises UserError where the checkpoint is damaged."""
+        return int(RunFolder(self.folder).read_checkpoint(names.LAST)["step"]) if self.resume else 0
+
 
 class Session:
     """Training of one group of jobs that share data, architecture, order and length."""
@@ -41,36 +49,50 @@ class Session:
         self.architecture = build.architecture(shared, data)
         feed = build.batches(shared, data)
         self.n_steps = build.n_steps(shared, feed.steps_per_epoch)
-        self.every = shared.evaluation.every_steps or feed.steps_per_epoch
+        self._periods = [shared.evaluation.every_steps or feed.steps_per_epoch]  # steps between two evaluations
+        self.pruning: Pruning | None = None
+        if shared.pruning.rule:
+            self.pruning = Pruning(shared, [job.folder for job in jobs], feed.steps_per_epoch, self.n_steps)
+            self._periods.append(self.pruning.period)
+        self.snapshots = Snapshots(shared, self.n_steps) if shared.ensemble else None
+        if self.snapshots:
+            self._periods.append(self.snapshots.period)
         members = [build.member(job.settings, self.n_steps) for job in jobs]
         self.population = Population(self.architecture, members, build.optimizer_maker(shared), feed)
+        together = len(self.pruning.together) if self.pruning else len(jobs)
         self.records = [
-            RunRecord(job.settings, job.folder, data, self.architecture, self.n_steps, len(jobs)) for job in jobs
+            RunRecord(job.settings, job.folder, data, self.architecture, self.n_steps, together) for job in jobs
         ]
         self._started = self._saved = time.perf_counter()
         self._training_seconds = 0.0
 
-    def run(self, on_progress: Callable[[int, int, float], None]) -> None:
-        """Train to the end and leave every job's record complete.
+    def run(self, on_progress: Callable[[int, int, float], None], until: int | None = None) -> None:
+        """Train to the end, or to step ``until``, and leave every job's record complete.
 
         on_progress is called with the steps made, those to make and the best validation accuracy of the group.
         Raises KeyboardInterrupt after Ctrl-C or SIGTERM, when the checkpoints are on disk.
         """
+        end = until or self.n_steps
         with StopSignal() as stop:
             self._begin()
-            while self.population.step < self.n_steps and self.population.ids and not stop.wanted:
+            while self.population.step < end and self.population.ids and not stop.wanted:
                 before = self.population.step
-                self._advance(on_progress, stop)
-                step = self.population.step
-                if step > before and (step % self.every == 0 or step == self.n_steps):
+                self._advance(end, on_progress, stop)
+                if self.population.step > before and self._evaluates():
                     self._evaluate()
+                    self._prune()
+                    if self.snapshots:
+                        self.snapshots.keep(self.population, [job.folder for job in self.jobs])
                 leave_if_orphaned()
                 if time.perf_counter() - self._saved >= self.jobs[0].settings.checkpoint_seconds:
                     self._save(names.RUNNING)
         if stop.wanted and self.population.step < self.n_steps:
             self._save(names.INTERRUPTED)
             raise KeyboardInterrupt
-        self._finish()
+        if end < self.n_steps:
+            self._save(names.RUNNING)
+        else:
+            self._finish()
 
     def _begin(self) -> None:
         leave_if_orphaned()
@@ -82,11 +104,16 @@ class Session:
             record.write_metrics(names.RUNNING, self.population.step, 0.0, 0.0)
         if self.population.step == 0 and not any(record.history for record in self.records):
             self._evaluate()
+        self._prune()  # where the decision was made, but not yet carried out when the training was cut
 
-    def _advance(self, on_progress: Callable[[int, int, float], None], stop: StopSignal) -> None:
+    def _evaluates(self) -> bool:
+        step = self.population.step
+        return step == self.n_steps or any(step % period == 0 for period in self._periods)
+
+    def _advance(self, end: int, on_progress: Callable[[int, int, float], None], stop: StopSignal) -> None:
         """Up to the next evaluation or the next look at the clock."""
         step = self.population.step
-        until = min(step + CHUNK_STEPS, (step // self.every + 1) * self.every, self.n_steps)
+        until = min(step + CHUNK_STEPS, end, *((step // period + 1) * period for period in self._periods))
         start = time.perf_counter()
         diverged = self.population.advance(until, lambda: stop.wanted)
         self._training_seconds += time.perf_counter() - start
@@ -114,6 +141,16 @@ class Session:
         self._close_diverged(diverged)
         self.population.drop(diverged)
 
+    def _prune(self) -> None:
+        """Drop the members that fall behind, where it is time for it."""
+        step = self.population.step
+        if self.pruning is None or not self.pruning.judges(step):
+            return
+        lost = self.pruning.dropped(step, {i: self.records[i].history for i in self.population.ids})
+        for i in lost:
+            self.records[i].save_pruned(self.population, i, self._seconds(), self._training_seconds)
+        self.population.drop(lost)
+
     def _save(self, status: str) -> None:
         for i in self.population.ids:
             self.records[i].save(status, self.population, i, self._seconds(), self._training_seconds)
@@ -131,7 +168,18 @@ class Session:
                 scores = evaluate(self.population.network, split.x, split.y, self.population.lam)
                 for k, i in enumerate(self.population.ids):
                     self.records[i].add_final(name, scores, k)
+            if self.snapshots:
+                self._score_ensemble({name: split for name, split in splits.items() if name != "train"})
         self._save(names.FINISHED)
+
+    def _score_ensemble(self, splits: Mapping[str, Split]) -> None:
+        assert self.snapshots is not None
+        ids = self.population.ids
+        folders, batch_size = [self.jobs[i].folder for i in ids], self.jobs[0].settings.batch_size
+        found = self.snapshots.scores(self.architecture, folders, batch_size, splits)
+        for name, (losses, accuracies) in found.items():
+            for i, loss, accuracy in zip(ids, losses, accuracies, strict=True):
+                self.records[i].add_ensemble(name, float(loss), float(accuracy))
 
     def _seconds(self) -> float:
         return time.perf_counter() - self._started
@@ -141,5 +189,24 @@ def train(jobs: Sequence[Job], on_progress: Callable[[int, int, float], None]) -
     """Train jobs that can go together (see Session) and leave each one's files in its folder."""
     shared = jobs[0].settings
     with threadpool_limits(shared.threads):
-        session = Session(jobs, build.data_set(shared))
-        session.run(on_progress)
+        data = build.data_set(shared)
+        if shared.pruning.rule:
+            jobs = _abreast(jobs, data, on_progress)
+        if jobs:
+            Session(jobs, data).run(on_progress)
+
+
+def _abreast(jobs: Sequence[Job], data: DataSet, on_progress: Callable[[int, int, float], None]) -> Sequence[Job]:
+    """Bring jobs that were cut while their checkpoints were being written to the step of the foremost.
+
+    They must be judged together. Gives those that have not ended on the way.
+    """
+    steps = [job.step for job in jobs]
+    foremost = max(steps)
+    if min(steps) == foremost:
+        return jobs
+    for step in sorted({*steps} - {foremost}):
+        behind = [job for job, at in zip(jobs, steps, strict=True) if at == step]
+        Session(behind, data).run(on_progress, until=foremost)
+    going_on = [j for j in jobs if RunFolder(j.folder).read_metrics().get(names.STATUS) not in names.ENDED]
+    return [Job(job.settings, job.folder, resume=True) for job in going_on]

@@ -8,6 +8,7 @@ from pathlib import Path
 from joblib import Parallel, cpu_count, delayed
 
 from kls.grouping import share_out
+from kls.pruning import keep_together
 from kls.training import Job, train
 
 
@@ -21,6 +22,9 @@ def train_groups(grouped: Sequence[Sequence[Job]], n_jobs: int, max_members: int
     pieces = share_out(grouped, processes, max_members)
     if not pieces:
         return {}
+    for piece in pieces:
+        if piece[0].settings.pruning.rule:
+            keep_together([job.folder for job in piece])
     if len(pieces) == 1 or processes == 1:
         found = [train_together(piece) for piece in pieces]
     else:

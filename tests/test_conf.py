@@ -83,6 +83,10 @@ def test_defaults_of_a_run() -> None:
     assert (settings.seed, settings.order_seed, settings.lam) == (7, 7, 0.005)
     assert (settings.batch_size, settings.dtype) == (100, "float32")
     assert settings.evaluation.model_dump() == {"every_steps": None, "n_train": 5000, "test": True}
+    assert settings.pruning.model_dump() == {
+        "rule": None, "at": "cycle", "n_startup": 5, "n_warmup": 0, "min_resource": 1, "reduction_factor": 2,
+    }  # fmt: skip
+    assert settings.ensemble is False
     assert (settings.name, settings.resume, settings.threads) == (None, None, 1)
 
 

@@ -80,10 +80,34 @@ def test_members_of_one_population(command: str) -> None:
         "data.test_augmentation.share=0.5",
         "evaluation.test=false",
         "evaluation.every_steps=9",
+        "ensemble=true",
+        "pruning.rule=median",
+        "pruning.n_warmup=1",
     ],
 )
 def test_members_of_different_populations(command: str) -> None:
     assert grouped("", command, "lam=0.2", command) == [[0, 2], [1, 3]]
+
+
+@pytest.mark.parametrize("setting", ["ensemble=true", "pruning.rule=halving", "pruning.rule=median pruning.at=epoch"])
+def test_cycles_of_one_length_where_something_is_done_at_their_ends(setting: str) -> None:
+    longer = "optimizer.schedule.n_s=4500 optimizer.schedule.cycles=1"
+    assert grouped(setting, f"{setting} {longer}", f"{setting} lam=0.2") == [[0, 2], [1]]
+
+
+def test_jobs_that_are_pruned_together_stay_together_at_any_step(tmp_path: Path) -> None:
+    """Jobs 0, 2 and 3 have begun together, and so have 1 and 4; 5 and 6 have not begun."""
+    for number, step in ((0, 50), (2, 100), (1, 50), (4, 50)):
+        (tmp_path / str(number)).mkdir()
+        RunFolder(tmp_path / str(number)).write_checkpoint(names.LAST, {"step": np.array(step)})
+    for number, together in ((0, ["0", "2", "3"]), (1, ["1", "4"])):
+        RunFolder(tmp_path / str(number)).write_pruning({"together": together, "dropped": {}})
+    begun = (0, 1, 2, 4)
+    jobs = [job(number, "pruning.rule=median", tmp_path, resume=number in begun) for number in range(7)]
+    found = groups(jobs)
+    assert [[int(member.folder.name) for member in group] for group in found] == [[0, 2, 3], [1, 4], [5, 6]]
+    pieces = share_out(found, 4, 40)
+    assert [[int(member.folder.name) for member in piece] for piece in pieces] == [[0, 2, 3], [1, 4], [5, 6]]
 
 
 def test_jobs_that_go_on_are_grouped_by_the_step_they_stand_at(tmp_path: Path) -> None:

@@ -166,3 +166,23 @@ def test_settings_that_differ_in_the_seed_alone_are_the_same() -> None:
 def test_nothing_can_be_confirmed_where_nothing_finished() -> None:
     with pytest.raises(UserError, match=r"^stage confirm: fine has no finished trial to confirm$"):
         confirmed([], 1, 5)
+
+
+# Of a pruned trial the score at its end is known, which came early.
+PRUNED = [Trial(0, {"lam": 0.01}, 0.5), Trial(1, {"lam": 0.02}, 0.6, pruned=True), Trial(2, {"lam": 0.1}, 0.4)]
+
+
+def test_a_pruned_trial_is_never_the_best() -> None:
+    low, high, _ = narrowed(PRUNED, rule="around_best", factor=2)
+    assert (low, high) == (0.005, 0.02)
+    stage = Stage.model_validate({"name": "confirm", "confirm": {"from": "fine", "best": 3, "seeds": 1}})
+    assert [point["lam"] for point in confirmations(stage, {"fine": PRUNED})] == [0.01, 0.1]
+
+
+def test_a_pruned_trial_was_tried_all_the_same() -> None:
+    assert narrowed(PRUNED, rule="neighbours_of_best")[:2] == (0.01, 0.02)
+    assert narrowed(PRUNED, rule="range_of_best", k=2)[:2] == (0.01, 0.02)
+    assert narrowed(PRUNED, rule="range_of_best", k=3)[:2] == (0.01, 0.1)
+    lam = {"lam": Range(0.001, 1.0, "log", None, "given")}
+    assert len(edges(PRUNED, lam)) == 1
+    assert edges([*PRUNED, Trial(3, {"lam": 0.005}, 0.1, pruned=True)], lam) == []

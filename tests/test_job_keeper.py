@@ -35,7 +35,7 @@ class Launcher:
 def folder_of(overrides: list[str], stage: Path) -> RunFolder:
     (name,) = (o.split("'")[1] for o in overrides if o.startswith("hydra.sweep.subdir="))
     folder = RunFolder(stage / name)
-    folder.path.mkdir(exist_ok=True)
+    (folder.path / ".hydra").mkdir(parents=True, exist_ok=True)
     return folder
 
 
@@ -86,12 +86,29 @@ def test_jobs_that_have_ended_are_answered_from_their_records(works: Launch, tmp
         (4, {names.STATUS: names.DIVERGED, names.VALUE: 0.1}),
         (6, {names.STATUS: names.FAILED, names.MESSAGE: "x", names.VALUE: 0.9}),
     ):
-        (tmp_path / str(number)).mkdir()
+        (tmp_path / str(number) / ".hydra").mkdir(parents=True)
         RunFolder(tmp_path / str(number)).write_metrics(metrics)
     launcher, failures = Launcher(works), list[str]()
     assert kept(tmp_path, launcher, 3, failures, most=1) == [0.1, 0.05, "the job failed"]
     assert [[job[0] for job in jobs] for jobs, _ in launcher.asked] == [["lam=1"]]
     assert failures == [f"{tmp_path}/6: x"]
+
+
+def test_a_trained_job_that_hydra_has_no_records_of_is_launched_again(works: Launch, tmp_path: Path) -> None:
+    """It was killed between its training and its log."""
+    (tmp_path / "5").mkdir()
+    RunFolder(tmp_path / "5").write_metrics({names.STATUS: names.FINISHED, names.VALUE: 0.7})
+    launcher = Launcher(works)
+    kept(tmp_path, launcher)
+    assert [[job[0] for job in jobs] for jobs, _ in launcher.asked] == [["lam=0", "lam=1", "lam=2"]]
+
+
+def test_overrides_of_all_jobs_stand_behind_their_own(works: Launch, tmp_path: Path) -> None:
+    launcher = Launcher(works)
+    keeper = JobKeeper(launcher, tmp_path, lambda: [4], [], 0, False, ["a=1", "b=2"])  # type: ignore[arg-type]
+    keeper.launch([["lam=0"]], 0)
+    ((jobs, _),) = launcher.asked
+    assert jobs[0][:4] == ["lam=0", "a=1", "b=2", "hydra.sweep.subdir='4'"]
 
 
 def test_jobs_with_a_checkpoint_are_resumed(works: Launch, tmp_path: Path) -> None:

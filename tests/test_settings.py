@@ -86,6 +86,18 @@ RULES = [
     ),
     ("data.projection=0", "data.projection=0: must be greater than 0"),
     ("data.projection=1.01", "data.projection=1.01: must be less than or equal to 1"),
+    ("ensemble=1", "ensemble=1: must be a valid boolean"),
+    ("optimizer=sgd_step ensemble=true", "ensemble=true needs a cyclic schedule, not step: a snapshot ends a cycle"),
+    ("pruning.rule=best", "pruning.rule=best: must be 'median' or 'halving'"),
+    ("pruning.at=step", "pruning.at=step: must be 'cycle' or 'epoch'"),
+    ("pruning.n_startup=-1", "pruning.n_startup=-1: must be greater than or equal to 0"),
+    ("pruning.n_warmup=-1", "pruning.n_warmup=-1: must be greater than or equal to 0"),
+    ("pruning.min_resource=0", "pruning.min_resource=0: must be greater than or equal to 1"),
+    ("pruning.reduction_factor=1", "pruning.reduction_factor=1: must be greater than or equal to 2"),
+    (
+        "optimizer=adam_constant pruning.rule=median",
+        "pruning.at=cycle needs a cyclic schedule, not constant: set pruning.at=epoch",
+    ),
     ("max_failures=-1", "max_failures=-1: must be greater than or equal to 0"),
     ("data.test_augmentation.share=1.1", "data.test_augmentation.share=1.1: must be less than or equal to 1"),
 ]

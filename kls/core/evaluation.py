@@ -39,6 +39,16 @@ def evaluate(network: Network, x: np.ndarray, labels: np.ndarray, lam: np.ndarra
     return Scores(loss, loss + network.penalty(lam), correct / len(x))
 
 
+def probabilities(network: Network, x: np.ndarray) -> np.ndarray:
+    """Softmax outputs, shape (N, K, C), float64, for pictures x (N, d)."""
+    found = []
+    for rows in _blocks(network, len(x)):
+        logits = network.logits(x[rows]).astype(np.float64)
+        p = np.exp(logits - np.max(logits, axis=2, keepdims=True))
+        found.append(p / np.sum(p, axis=2, keepdims=True))
+    return np.concatenate(found)
+
+
 def predict(network: Network, x: np.ndarray) -> np.ndarray:
     """The class with the largest logit, shape (N, K), for pictures x (N, d)."""
     return np.concatenate([np.argmax(network.logits(x[rows]), axis=2) for rows in _blocks(network, len(x))])

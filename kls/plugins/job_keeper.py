@@ -24,12 +24,14 @@ from kls.resume import quoted
 
 log = logging.getLogger("kls")
 
-ENDED = (names.FINISHED, names.DIVERGED, names.PRUNED, names.FAILED)
 LAUNCHES = 3  # of a batch whose launcher broke down
 
 
 class JobKeeper:
-    """Has a launcher's ``launch``; ``numbers`` tells the trial numbers of the batch that is under way."""
+    """Has a launcher's ``launch``; ``numbers`` tells the trial numbers of the batch that is under way.
+
+    ``fixed`` are overrides of all jobs. Given to the sweeper, each would be written to its database for each trial.
+    """
 
     def __init__(
         self,
@@ -39,10 +41,11 @@ class JobKeeper:
         failures: list[str],
         max_failures: int,
         show_progress: bool,
+        fixed: Sequence[str] = (),
     ) -> None:
         self._launcher, self._folder, self._numbers = launcher, folder, numbers
         self._failures, self._max_failures = failures, max_failures
-        self._show_progress = show_progress
+        self._show_progress, self._fixed = show_progress, fixed
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Results of all jobs of the batch, those kept and those run now, in their order."""
@@ -61,7 +64,7 @@ class JobKeeper:
     def _launch(
         self, todo: Sequence[int], folders: Sequence[Path], job_overrides: Sequence[Sequence[str]], last: bool
     ) -> None:
-        overrides = [[*job_overrides[i], *_folder_overrides(folders[i])] for i in todo]
+        overrides = [[*job_overrides[i], *self._fixed, *_folder_overrides(folders[i])] for i in todo]
         try:
             returns = self._launcher.launch(overrides, initial_job_idx=int(folders[todo[0]].name))
         except Exception as error:
@@ -93,7 +96,9 @@ def failure_in(folder: Path) -> str | None:
 
 
 def _ended(folder: Path) -> bool:
-    return RunFolder(folder).read_metrics().get(names.STATUS) in ENDED
+    """Whether nothing is left to be done: the training has ended, and Hydra has left its records."""
+    status = RunFolder(folder).read_metrics().get(names.STATUS)
+    return status == names.FAILED or (status in names.ENDED and (folder / ".hydra").is_dir())
 
 
 def _folder_overrides(folder: Path) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import logging
 import sqlite3
+from collections import Counter
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -23,6 +24,7 @@ from kls.plugins import samplers
 from kls.plugins.job_keeper import JobKeeper, failure_in
 from kls.plugins.search_space import ad_hoc_stage, as_text, distribution_overrides, meant_for_jobs, trial_value
 from kls.records import names
+from kls.records.run_folder import RunFolder
 from kls.resume import quoted
 from kls.settings import MANNER, Settings, flatten, validate, validate_group
 from kls.sweep import intervals
@@ -93,6 +95,9 @@ class StagedSearch:
 
         Raises UserError, or Hydra's exception for an unknown key or choice.
         """
+        rule = self.config.pruning.rule
+        if rule and all(stage.scores_test for stage in self.search.stages):
+            raise UserError(f"pruning.rule={rule}: all stages score the test set, and those that do are never pruned")
         found = []
         for stage in self.search.stages:
             given = {argument.split("=", 1)[0].lstrip("+~") for argument in (*self.fixed, *stage.budget)}
@@ -132,8 +137,7 @@ class StagedSearch:
 
     def _job_arguments(self, stage: Stage) -> list[str]:
         quiet = ["progress=false"]
-        if not (stage.test or stage.confirm):
-            quiet += ["evaluation.test=false", "plots=false"]
+        quiet += ["pruning.rule=null"] if stage.scores_test else ["evaluation.test=false", "plots=false"]
         return [*self.fixed, *stage.budget, *quiet]
 
     def _run_stage(self, stage: Stage) -> None:
@@ -214,32 +218,39 @@ class StagedSearch:
             self.failures,
             self.config.max_failures,
             self.config.progress,
+            self._job_arguments(stage),
         )
         try:
-            sweeper.sweep(self._job_arguments(stage))
+            sweeper.sweep([])
         except ValueError:  # where there is no best trial
             if study.get_trials(states=(TrialState.COMPLETE, TrialState.RUNNING, TrialState.WAITING)):
                 raise
-            raise self._every_trial_failed(stage) from None
+            raise self._no_trial_finished(stage) from None
 
-    def _every_trial_failed(self, stage: Stage) -> UserError:
+    def _no_trial_finished(self, stage: Stage, pruned: int = 0) -> UserError:
         shown = "".join(f"\n  {line}" for line in self.failures[:10])
-        return UserError(f"stage {stage.name}: every trial failed; the logs are in their folders:{shown}")
+        others = f" or was pruned, as {pruned} were" if pruned else ""
+        return UserError(f"stage {stage.name}: every trial failed{others}; the logs are in their folders:{shown}")
 
     def _end_stage(self, stage: Stage, study: optuna.Study, ranges: dict[str, Range], entry: dict[str, Any]) -> None:
         complete = study.get_trials(states=(TrialState.COMPLETE,))
-        trials = [Trial(t.number, dict(t.params), float(t.values[0])) for t in complete]
-        if not trials:
-            raise self._every_trial_failed(stage)
+        ends = {t.number: _status(self.folder / stage.name / str(t.number)) for t in study.get_trials(states=_ENDED)}
+        trials = [Trial(t.number, dict(t.params), float(t.values[0]), ends[t.number] == names.PRUNED) for t in complete]
+        whole = [trial for trial in trials if not trial.pruned]
+        if not whole:
+            raise self._no_trial_finished(stage, pruned=len(trials))
         self.trials[stage.name] = trials
-        best = max(trials, key=lambda t: t.value)
+        best = max(whole, key=lambda t: t.value)
         searched = [name for name in ranges if name not in ("seed", "order_seed")]
         if stage.sampler != "grid" or (len(searched) == 1 and not stage.confirm):
             entry["edge"] = intervals.edges(trials, ranges)
         entry["best"] = {"trial": best.number, "params": best.params, names.VALUE: best.value}
+        entry["runs"] = dict(Counter(sorted(ends.values())))
         entry["status"] = names.FINISHED
         self.record.put_stage(entry)
         settings = ", ".join(f"{name}={_shown(value)}" for name, value in best.params.items())
+        if len(whole) < len(trials):
+            log.info("stage %s: %s", stage.name, ", ".join(f"{n} {status}" for status, n in entry["runs"].items()))
         log.info("stage %s: best validation accuracy %.2f%% with %s", stage.name, 100 * best.value, settings)
         for sentence in entry["edge"]:
             log.warning("EDGE in stage %s: %s", stage.name, sentence)
@@ -266,6 +277,11 @@ def _ask_stale_trials_again(study: optuna.Study) -> None:
     """Trials that a killed controller left running wait again: the next batch takes them, parameters and all."""
     for trial in study.get_trials(states=(TrialState.RUNNING,)):
         study._storage.set_trial_state_values(trial._trial_id, state=TrialState.WAITING)
+
+
+def _status(folder: Path) -> str:
+    """How a trial ended; one whose run was taken away meanwhile had finished."""
+    return str(RunFolder(folder).read_metrics().get(names.STATUS, names.FINISHED))
 
 
 def _shown(value: Any) -> str:

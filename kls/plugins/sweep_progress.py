@@ -60,7 +60,7 @@ class SweepProgress:
 def look(folders: Sequence[Path]) -> tuple[float, str]:
     """Share of the steps made, and a line: how many runs have ended, are running, and the best so far."""
     found = [_metrics(folder) for folder in folders]
-    ended = [m for m in found if m.get(names.STATUS) in (names.FINISHED, names.DIVERGED, names.PRUNED, names.FAILED)]
+    ended = [m for m in found if m.get(names.STATUS) in names.ENDED]
     running = sum(m.get(names.STATUS) == names.RUNNING for m in found)
     made = sum(1.0 if m in ended else (m.get("steps") or 0) / (m.get("planned_steps") or 1) for m in found)
     failed = sum(m.get(names.STATUS) == names.FAILED for m in ended)

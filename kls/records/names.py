@@ -7,6 +7,8 @@ METRICS = "metrics.json"
 HISTORY = "history.csv"
 LAST = "last.npz"
 BEST = "best.npz"
+PRUNING = "pruning.json"
+SNAPSHOT = "snapshot-{}.npz"  # of the end of cycle 1, 2, ...
 CURVES = "curves.png"
 WEIGHTS = "weights.png"
 
@@ -16,6 +18,12 @@ STUDY = "study.db"
 SUMMARY = "summary.md"
 RUNS_TABLE = "runs.csv"
 GROUPS_TABLE = "summary.csv"
+
+# Studies: their steps are in <out>/steps/<folder>/, each with its commands and times, and what they printed
+STEPS = "steps"
+STEP = "step.json"
+STEP_LOG = "step.log"
+GRADIENTS = "gradients.csv"
 
 SPLITS = ("train", "val", "test")
 QUANTITIES = ("loss", "cost", "accuracy")
@@ -39,6 +47,7 @@ DIVERGED = "diverged"
 INTERRUPTED = "interrupted"
 FAILED = "failed"
 PRUNED = "pruned"
+ENDED = (FINISHED, DIVERGED, PRUNED, FAILED)
 
 # Keys of metrics.json. Accuracies are shares, losses mean cross-entropies, costs losses plus the L2 term.
 STATUS = "status"
@@ -52,3 +61,8 @@ TIMES = ("seconds", "training_seconds", "steps_per_second", "started", "ended")
 def metric(split: str, quantity: str) -> str:
     """Key of a final score, for example ``test_accuracy``."""
     return f"{split}_{quantity}"
+
+
+def ensemble_metric(split: str, quantity: str) -> str:
+    """Key of a score of the ensemble of snapshots, for example ``ensemble_test_accuracy``."""
+    return f"ensemble_{metric(split, quantity)}"

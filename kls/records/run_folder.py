@@ -62,6 +62,21 @@ class RunFolder:
             if metrics.get(key, now) != now:
                 raise UserError(f"{self.path}: {key} was {metrics[key]} and is now {now}")
 
+    def write_pruning(self, record: dict[str, Any]) -> None:
+        """With whom the run trains, and who of them was dropped at which step."""
+        write_json(self.path / names.PRUNING, record)
+
+    def read_pruning(self) -> dict[str, Any] | None:
+        """As written; None where the run is not pruned. Raises UserError where the file is damaged."""
+        path = self.path / names.PRUNING
+        if not path.is_file():
+            return None
+        try:
+            record = json.loads(path.read_text(encoding="utf-8"))
+            return {"together": list(record["together"]), "dropped": dict(record["dropped"])}
+        except (KeyError, TypeError, ValueError) as error:
+            raise UserError(f"{path}: cannot be read as a record of pruning ({error!r})") from None
+
     def write_history(self, rows: Sequence[Mapping[str, float]]) -> None:
         """One row an evaluation; numbers are written so that reading gives the same bits."""
         write_csv(self.path / names.HISTORY, rows, names.HISTORY_COLUMNS)

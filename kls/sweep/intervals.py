@@ -14,11 +14,12 @@ from kls.sweep.stages import Parameter, Stage
 
 @dataclass(frozen=True)
 class Trial:
-    """A finished trial: the values of its parameters and its score."""
+    """A finished trial, or one that was pruned: the values of its parameters and its score, which was its last."""
 
     number: int
     params: dict[str, Any]
     value: float
+    pruned: bool = False
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ def resolve(name: str, parameter: Parameter, earlier: Mapping[str, Sequence[Tria
 def _narrowed(name: str, parameter: Parameter, trials: Sequence[Trial]) -> tuple[float, float, str]:
     rule = parameter.narrow
     assert rule is not None
-    pairs = [(float(t.params[name]), t.value) for t in trials if name in t.params]
+    pairs = [(float(t.params[name]), value) for t, value in _ranked(trials) if name in t.params]
     if not pairs:
         raise UserError(f"{name}: stage {rule.source} has no finished trial to narrow it from")
     match rule.rule:
@@ -86,7 +87,7 @@ def edges(trials: Sequence[Trial], ranges: Mapping[str, Range]) -> list[str]:
     """A sentence for each numeric parameter whose best value is the smallest or largest that was tried."""
     found = []
     for name, parameter_range in ranges.items():
-        pairs = [(t.params[name], t.value) for t in trials if _is_number(t.params.get(name))]
+        pairs = [(t.params[name], value) for t, value in _ranked(trials) if _is_number(t.params.get(name))]
         numeric = parameter_range.low is not None or len(pairs) == len(trials)
         side = narrowing.edge(pairs) if pairs and numeric and name not in ("seed", "order_seed") else 0
         if side:
@@ -95,6 +96,13 @@ def edges(trials: Sequence[Trial], ranges: Mapping[str, Range]) -> list[str]:
                 "value tried; the optimum may lie outside"
             )
     return found
+
+
+def _ranked(trials: Sequence[Trial]) -> list[tuple[Trial, float]]:
+    """Trials and what they are compared by, of equal ones the better first. A pruned one is never the best."""
+    whole = [(trial, trial.value) for trial in trials if not trial.pruned]
+    best = max((value for _, value in whole), default=0.0)
+    return whole + [(trial, min(trial.value, best)) for trial in trials if trial.pruned]
 
 
 def _is_number(value: Any) -> bool:
@@ -113,7 +121,8 @@ def confirmations(stage: Stage, earlier: Mapping[str, Sequence[Trial]]) -> list[
     Raises UserError where that stage has no finished trial.
     """
     assert stage.confirm is not None
-    trials = sorted(earlier[stage.confirm.source], key=lambda t: (-t.value, t.number))
+    whole = [trial for trial in earlier[stage.confirm.source] if not trial.pruned]
+    trials = sorted(whole, key=lambda t: (-t.value, t.number))
     if not trials:
         raise UserError(f"stage {stage.name}: {stage.confirm.source} has no finished trial to confirm")
     chosen: list[dict[str, Any]] = []

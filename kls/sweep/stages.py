@@ -115,6 +115,11 @@ class Stage(_Part):
         return self.trials or math.prod(points)
 
     @property
+    def scores_test(self) -> bool:
+        """Whether its runs score the test set, as confirmations do."""
+        return self.test or self.confirm is not None
+
+    @property
     def learns(self) -> bool:
         """Whether the sampler looks at results, so that trials are asked for in batches."""
         return self.sampler == "tpe" or isinstance(self.sampler, dict)
