@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from kls.core.parameter import Block
+from kls.core.parameter import PART, Block
 
 
 class Adam:
@@ -26,35 +26,36 @@ class Adam:
         self.takes_factors = False
         self.first = [np.zeros_like(b.value) for b in blocks]
         self.second = [np.zeros_like(b.value) for b in blocks]
-        self._scratch = [np.empty_like(b.value) for b in blocks]
+        self._scratch = np.empty(max(PART, *(b.value[0].size for b in blocks)), blocks[0].value.dtype)
 
     def step(self, eta: np.ndarray, lam: np.ndarray) -> None:
         """One update of all members with their gradients; eta and lam have shape (K,)."""
         self.t += 1
         correct1, correct2 = 1.0 - self.beta1**self.t, 1.0 - self.beta2**self.t
-        for block, m, v, scratch in zip(self.blocks, self.first, self.second, self._scratch, strict=True):
-            g, n = block.gradient, len(block.penalised_value)
-            np.multiply(block.penalised_value, block.spread_penalised(2.0 * lam), out=scratch[:n])
-            g[:n] += scratch[:n]
-            m *= self.beta1
-            np.multiply(g, 1.0 - self.beta1, out=scratch)
-            m += scratch
-            v *= self.beta2
-            np.multiply(g, g, out=scratch)
-            scratch *= 1.0 - self.beta2
-            v += scratch
-            np.multiply(v, 1.0 / correct2, out=scratch)
-            np.sqrt(scratch, out=scratch)
-            scratch += self.epsilon
-            np.divide(m, scratch, out=scratch)
-            scratch *= block.spread(eta / correct1)
-            block.value -= scratch
+        for block, first, second in zip(self.blocks, self.first, self.second, strict=True):
+            rate, decay = block.spread(eta / correct1), block.spread_penalised(2.0 * lam)
+            for part, penalised in block.parts:
+                w, g, m, v = block.value[part], block.gradient[part], first[part], second[part]
+                scratch = self._scratch[: g.size].reshape(g.shape)
+                if penalised:
+                    g += np.multiply(w, block.part_of(decay, part), scratch)
+                m *= self.beta1
+                m += np.multiply(g, 1.0 - self.beta1, scratch)
+                v *= self.beta2
+                np.multiply(g, g, scratch)
+                scratch *= 1.0 - self.beta2
+                v += scratch
+                np.multiply(v, 1.0 / correct2, scratch)
+                np.sqrt(scratch, scratch)
+                scratch += self.epsilon
+                np.divide(m, scratch, scratch)
+                scratch *= block.part_of(rate, part)
+                w -= scratch
 
     def keep(self, members: np.ndarray) -> None:
         """Drop every member but those with the given indices, before the blocks do."""
         for moments in (self.first, self.second):
             moments[:] = [b.keep_of(m, members) for b, m in zip(self.blocks, moments, strict=True)]
-        self._scratch = [np.empty_like(m) for m in self.first]
 
     def member_state(self, k: int) -> dict[str, np.ndarray]:
         """Copies of member k's moments, and the number of updates."""

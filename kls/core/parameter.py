@@ -40,12 +40,16 @@ class Parameter:
         self.gradient = np.zeros_like(self.value)
 
 
+PART = 1 << 16  # numbers that an optimizer takes through all of its operations before the next, so that caches hold them
+
+
 class Block:
     """Parameters laid one after the other in one array, so that an update is a few operations, not a few each.
 
     The first layer's weights (d, K, m) make a block of their own shape; all other parameters, member
     axis first, share one flat block, the penalised ones in front. ``value`` and ``gradient`` are the
-    block's arrays, of which the parameters' own become views; W1's are (d, K*m) here.
+    block's arrays, of which the parameters' own become views; W1's are (d, K*m) here. ``parts`` are ranges of
+    their first axis, each with whether it is penalised.
     ``factors``, where set, are x (B, d) and delta (B, K*m), whose product x^T delta is the gradient, which
     then has not been computed.
     """
@@ -69,6 +73,14 @@ class Block:
         else:
             self._join()
         self._spread = np.empty(len(self._members), self.value.dtype)
+        self._spread_penalised = np.empty(self._n_spread, self.value.dtype)
+        self.parts = self._cut(0, len(self.penalised_value), True)
+        self.parts += self._cut(len(self.penalised_value), len(self.value), False)
+
+    def _cut(self, start: int, stop: int, penalised: bool) -> list[tuple[slice, bool]]:
+        """Ranges of the first axis of at most `PART` numbers, and whether they are penalised."""
+        rows = max(1, PART * len(self.value) // self.value.size)
+        return [(slice(first, min(first + rows, stop)), penalised) for first in range(start, stop, rows)]
 
     def _join(self) -> None:
         self.value = np.concatenate([p.value.reshape(-1) for p in self.parameters])
@@ -86,18 +98,22 @@ class Block:
         self.penalised_value = self.value[: self._n_spread]
 
     def spread(self, per_member: np.ndarray) -> np.ndarray | float:
-        """One number a member, shape (K,), made to broadcast against ``value``; the buffer is the next call's too."""
-        return self._spread_over(per_member, len(self._members))
+        """One number a member, shape (K,), made to broadcast against ``value``; the next call takes the buffer."""
+        return self._spread_to(per_member, self._spread)
 
     def spread_penalised(self, per_member: np.ndarray) -> np.ndarray | float:
-        """The same against ``penalised_value``."""
-        return self._spread_over(per_member, self._n_spread)
+        """The same against ``penalised_value``, with a buffer of its own."""
+        return self._spread_to(per_member, self._spread_penalised)
 
-    def _spread_over(self, per_member: np.ndarray, n: int) -> np.ndarray | float:
+    def _spread_to(self, per_member: np.ndarray, buffer: np.ndarray) -> np.ndarray | float:
         if self._n_members == 1 or (per_member == per_member[0]).all():
             return float(per_member[0])
         factor = per_member.astype(self.value.dtype)
-        return np.take(factor, self._members[:n], out=self._spread[:n], mode="clip")
+        return np.take(factor, self._members[: len(buffer)], out=buffer, mode="clip")
+
+    def part_of(self, spread: np.ndarray | float, part: slice) -> np.ndarray | float:
+        """What of ``spread`` belongs to a part of ``value``."""
+        return spread if self._single or isinstance(spread, float) else spread[part]
 
     def member_of(self, array: np.ndarray, k: int) -> np.ndarray:
         """Copy of member k's part of an array that is laid out as ``value``."""

@@ -17,7 +17,7 @@ from kls.core.parameter import Block
 class SGD:
     """momentum: mu, shared by the members; rates and lam are each member's own.
 
-    add_product: computes w += x^T delta for the first layer's weights, whose update without momentum is
+    add_product: computes w += x^T delta for the first layer's weights, or their velocities, whose update is
     that product itself, so that its gradient need not be written down.
     """
 
@@ -29,7 +29,7 @@ class SGD:
     ) -> None:
         self.blocks = blocks
         self.momentum = momentum
-        self.takes_factors = momentum == 0.0
+        self.takes_factors = True
         self._add_product = add_product
         self.velocities = [np.zeros_like(b.value) for b in blocks] if momentum else []
 
@@ -51,13 +51,18 @@ class SGD:
 
     def _step_with_momentum(self, eta: np.ndarray, lam: np.ndarray) -> None:
         for block, velocity in zip(self.blocks, self.velocities, strict=True):
-            velocity *= self.momentum
-            velocity += block.gradient
-            n = len(block.penalised_value)
-            np.multiply(block.penalised_value, block.spread_penalised(2.0 * lam), out=block.gradient[:n])
-            velocity[:n] += block.gradient[:n]
-            np.multiply(velocity, block.spread(eta), out=block.gradient)
-            block.value -= block.gradient
+            rate, decay = block.spread(eta), block.spread_penalised(2.0 * lam)
+            if block.factors is not None:
+                velocity *= self.momentum
+                self._add_product(*block.factors, velocity)
+            for part, penalised in block.parts:
+                w, v, scratch = block.value[part], velocity[part], block.gradient[part]
+                if block.factors is None:
+                    v *= self.momentum
+                    v += scratch
+                if penalised:
+                    v += np.multiply(w, block.part_of(decay, part), scratch)
+                w -= np.multiply(v, block.part_of(rate, part), scratch)
 
     def keep(self, members: np.ndarray) -> None:
         """Drop every member but those with the given indices, before the blocks do."""
