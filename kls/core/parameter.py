@@ -40,7 +40,7 @@ class Parameter:
         self.gradient = np.zeros_like(self.value)
 
 
-PART = 1 << 16  # numbers that an optimizer takes through all of its operations before the next, so that caches hold them
+PART = 1 << 16  # numbers that go through all of an update before the next ones do, so that caches hold them
 
 
 class Block:
