@@ -121,6 +121,8 @@ def _suggestion(key: str) -> str:
     root = project_root() / "conf"
     found: set[str] = set()
     for path in root.rglob("*.yaml"):
+        if path.parent == root / "study":
+            continue  # holds no settings
         group = ".".join(path.relative_to(root).parent.parts)
         content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
         found |= {group} | _keys({k: v for k, v in content.items() if k not in ("defaults", "hydra")}, group)

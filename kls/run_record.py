@@ -70,6 +70,12 @@ class RunRecord:
         self.training_seconds_before = before.get("training_seconds") or 0.0
         self.metrics["started"] = before.get("started", self.metrics["started"])
 
+    def begin(self, step: int) -> None:
+        """Write the settings, where they are not there yet, and the metrics."""
+        if not self.folder.has(names.CONFIG):
+            self.folder.write_config(self.settings.model_dump())
+        self.write_metrics(names.RUNNING, step, 0.0, 0.0)
+
     def add_evaluation(self, step: int, train: Scores, val: Scores, k: int) -> bool:
         """Append a row of the history from member k's scores; says whether validation is the best so far."""
         best = max((row["val_accuracy"] for row in self.history), default=-1.0)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -24,6 +26,9 @@ from kls.snapshots import Snapshots
 from kls.stop_signal import StopSignal
 
 CHUNK_STEPS = 50  # between two looks at the clock
+WRITERS = 8  # runs whose files are written at once
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -99,9 +104,7 @@ class Session:
         for i, (job, record) in enumerate(zip(self.jobs, self.records, strict=True)):
             if job.resume:
                 record.resume(self.population, i)
-            else:
-                record.folder.write_config(job.settings.model_dump())
-            record.write_metrics(names.RUNNING, self.population.step, 0.0, 0.0)
+        _write_each(self.records, lambda record: record.begin(self.population.step))
         if self.population.step == 0 and not any(record.history for record in self.records):
             self._evaluate()
         self._prune()  # where the decision was made, but not yet carried out when the training was cut
@@ -152,8 +155,10 @@ class Session:
         self.population.drop(lost)
 
     def _save(self, status: str) -> None:
-        for i in self.population.ids:
-            self.records[i].save(status, self.population, i, self._seconds(), self._training_seconds)
+        seconds, training = self._seconds(), self._training_seconds
+        _write_each(
+            self.population.ids, lambda i: self.records[i].save(status, self.population, i, seconds, training)
+        )
         self._saved = time.perf_counter()
 
     def _finish(self) -> None:
@@ -183,6 +188,12 @@ class Session:
 
     def _seconds(self) -> float:
         return time.perf_counter() - self._started
+
+
+def _write_each(items: Sequence[T], write: Callable[[T], None]) -> None:
+    """Write files for each item, several at once: most of the time goes by in waiting for the disk."""
+    with ThreadPoolExecutor(WRITERS) as pool:
+        list(pool.map(write, items))
 
 
 def train(jobs: Sequence[Job], on_progress: Callable[[int, int, float], None]) -> None:

@@ -17,7 +17,7 @@ AT_HOME: dict[str, tuple[str, ...]] = {
     "hydra": ("cli.py", "train.py", "gradcheck.py", "plugins/"),
     "omegaconf": ("cli.py", "train.py", "gradcheck.py", "plugins/"),
     "optuna": ("plugins/",),
-    "pandas": ("aggregate/",),
+    "pandas": ("aggregate/", "reporting/"),
 }
 
 

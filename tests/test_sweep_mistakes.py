@@ -8,11 +8,9 @@ import pytest
 from entry_points import mistake, python
 from small_sweeps import ALONE, TINY, refused, stages_argument
 
-SWEEPS = (
-    "course_e, course_e_sensitivity, gelisgen2019, gelisgen2019_sensitivity, init_sensitivity, jarvers2023, "
-    "jarvers2023_sensitivity, lambda_search, lambda_tpe, perrot2024, perrot2024_sensitivity, published_networks, "
-    "seeds, smoke, straathof2019, straathof2019_sensitivity"
-)
+from kls.cli import project_root
+
+SWEEPS = ", ".join(sorted(path.stem for path in (project_root() / "sweeps").glob("*.yaml")))
 COARSE = "name:coarse,sampler:random,trials:2,params:{lam:{low:0.1,high:0.2}}"
 SECOND = "name:second,sampler:tpe,trials:2"
 MODELS = "3layer, 3layer_bn, 7layer_bn, 7layer_wide_bn, 7layer_wider_bn, 9layer, 9layer_bn"
@@ -62,6 +60,6 @@ def test_a_dry_run_finds_them_too(cifar_root: Path, tmp_path: Path) -> None:
 
 def test_a_process_of_its_own_tells_one_line_too(tmp_path: Path) -> None:
     outcome = python(tmp_path, "-m", "kls.train", "--multirun", "sweeps=smok")
-    assert mistake(outcome).startswith("sweeps=smok: there is no such choice; there are course_e, ")
+    assert mistake(outcome).startswith("sweeps=smok: there is no such choice; there are best_lam_by_data, ")
     assert outcome.out == ""
     assert list(tmp_path.iterdir()) == []

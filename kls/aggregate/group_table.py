@@ -26,9 +26,18 @@ def shown_keys(groups: pd.DataFrame, summary: Summary) -> list[str]:
     return sorted(keys, key=lambda key: key != "stage")
 
 
-def group_table(groups: pd.DataFrame, summary: Summary, all_columns: Sequence[str]) -> Table:
-    """Rows of ``groups`` in their order."""
-    keys = shown_keys(groups, summary)
+def telling_keys(groups: pd.DataFrame, summary: Summary) -> list[str]:
+    """Keys that tell the groups apart, without those that others settle."""
+    keys = list[str]()
+    for key in varying(groups, shown_keys(groups, summary)):
+        if not keys or not determined(groups, key, keys):
+            keys.append(key)
+    return keys
+
+
+def group_table(groups: pd.DataFrame, summary: Summary, all_columns: Sequence[str], whole: bool = True) -> Table:
+    """Rows of ``groups`` in their order; if not ``whole``, without keys that others settle."""
+    keys = shown_keys(groups, summary) if whole else telling_keys(groups, summary)
     heads = short_names(keys, all_columns)
     columns = [Column(heads[key], [setting_text(value) for value in groups[key]], _KEY) for key in keys]
     for score in summary.scores:
@@ -44,9 +53,9 @@ def group_table(groups: pd.DataFrame, summary: Summary, all_columns: Sequence[st
     return make_table(columns)
 
 
-def group_labels(groups: pd.DataFrame, summary: Summary, all_columns: Sequence[str]) -> list[str]:
-    """For each group what tells it from the others, such as "lam 0.01, sigma 0.1"."""
-    keys = varying(groups, shown_keys(groups, summary))
+def group_labels(groups: pd.DataFrame, summary: Summary, all_columns: Sequence[str], whole: bool = False) -> list[str]:
+    """For each group what tells it from the others, such as "lam 0.01, sigma 0.1"; if ``whole``, all that varies."""
+    keys = varying(groups, shown_keys(groups, summary)) if whole else telling_keys(groups, summary)
     heads = short_names(keys, all_columns)
     labels = []
     for _, *values in groups[keys].itertuples(name=None):

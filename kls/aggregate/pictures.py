@@ -38,6 +38,7 @@ class Gallery:
     Attributes:
         number: 1, 2, ... of the data set; from 2 on it is part of the file names.
         runs: all runs, one a row of ``table``; the section's by the index of its rows.
+        prefix: what the file names begin with.
     """
 
     out: Path
@@ -48,10 +49,11 @@ class Gallery:
     table: RunTable
     sweeps: Mapping[str, SweepStages]
     warn: Callable[[str], None]
+    prefix: str = ""
 
     def draw(self, n_curves: int) -> list[Picture]:
         """Draw what makes sense for these runs."""
-        drawn = [self._search(), self._heatmap(), self._curves(n_curves), self._seeds()]
+        drawn = [self.search(), self.heatmap(), self._curves(n_curves), self.seeds()]
         return [picture for picture in drawn if picture is not None]
 
     @property
@@ -63,25 +65,27 @@ class Gallery:
         return "runs" if self.summary.mixed else "seeds"
 
     def _file(self, kind: str) -> str:
-        return f"{kind}.png" if self.number == 1 else f"{kind}-{self.number}.png"
+        return self.prefix + (f"{kind}.png" if self.number == 1 else f"{kind}-{self.number}.png")
 
-    def _search(self) -> Picture | None:
+    def search(self) -> Picture | None:
+        """Scores against the settings that were searched; None where no number was."""
         trials = search_trials(self.section, self.summary, self.sweeps, self.table)
         if trials is None:
             return None
         metric, name = self.summary.metric, self._file("search")
         title = f"Search on {self.section.name}, {trials.n:,} runs"
         plot_search(trials.panels, score_label(metric), trials.best, self.out / name, title, lower_is_better(metric))
-        return Picture(name, title)
+        return Picture(name, title, folder=self.out)
 
-    def _heatmap(self) -> Picture | None:
+    def heatmap(self) -> Picture | None:
+        """Means over the initial sigma and another setting; None where these do not make a map."""
         grid = heat_grid(self.section.groups, self.summary, self._columns)
         if grid is None:
             return None
         name, title = self._file("heatmap"), f"Mean over {self._over} on {self.section.name}, {grid.n:,} runs"
         label = score_label(self.summary.metric)
         plot_heatmap(grid.panels, grid.rows, grid.columns, label, self.out / name, title)
-        return Picture(name, title)
+        return Picture(name, title, folder=self.out)
 
     def _curves(self, n_curves: int) -> Picture | None:
         metric = self.summary.metric
@@ -106,9 +110,10 @@ class Gallery:
         which = f"one run of each of the {len(curves)} best of {len(groups):,} groups" if len(groups) > 1 else "one run"
         name, title = self._file("curves"), f"Learning curves on {self.section.name}, {which}"
         plot_comparison(curves, self.out / name, title)
-        return Picture(name, title)
+        return Picture(name, title, folder=self.out)
 
-    def _seeds(self) -> Picture | None:
+    def seeds(self) -> Picture | None:
+        """A box for each of the best groups; None where no group has three runs."""
         metric = self.summary.metric
         groups = self.section.groups
         groups = groups[(groups[f"{metric}_n"] >= _FEWEST_SEEDS) & np.isfinite(groups[f"{metric}_mean"])]
@@ -125,7 +130,7 @@ class Gallery:
         which = f", best {len(best)} of {len(groups):,} groups" if len(groups) > len(best) else ""
         name, title = self._file("seeds"), f"Spread over {self._over} on {self.section.name}, {n} a group{which}"
         plot_seeds(boxes, score_label(metric), self.out / name, title)
-        return Picture(name, title)
+        return Picture(name, title, folder=self.out)
 
     def _values(self, group: int) -> pd.Series[float]:
         """The averaged values of a group, by the rows of their runs."""

@@ -61,7 +61,7 @@ def search_trials(
         )
     text = ""
     if winner is not None:
-        labels = group_labels(section.groups, summary, list(table.frame.columns))
+        labels = group_labels(section.groups, summary, list(table.frame.columns), whole=True)
         label = labels[list(section.groups.index).index(winner.name)]
         text = f"best: {label}: {group_said(metric, winner)}"
     return SearchTrials(panels, text, len(runs))

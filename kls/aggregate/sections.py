@@ -72,13 +72,10 @@ def sweep_blocks(name: str, sweep: SweepStages, runs: pd.DataFrame, summary: Sum
 def data_blocks(section: Section, table: RunTable, summary: Summary, top: int, ordered: pd.DataFrame) -> list[Block]:
     """The data set, its best groups, and, where there are more, all of them in the order of ``ordered``."""
     runs, columns = section.runs, list(table.frame.columns)
-    sizes = [(runs[key].dropna(), word) for key, word in _SPLITS if key in runs]
-    pictures = ", ".join(f"{values.iloc[0]:,} {word}" for values, word in sizes if len(values))
-    heading = f"{section.name}, fingerprint {section.fingerprint}" + (f": {pictures} pictures" if pictures else "")
-    n = len(section.groups)
+    heading, n = data_set_said(section), len(section.groups)
     best = section.groups.head(top)
     by = score_name(summary.metric).removesuffix(" %")
-    blocks: list[Block] = [Heading(heading, 2), Line(f"{status_counts(runs)}."), Line(_explanation(runs, summary))]
+    blocks: list[Block] = [Heading(heading, 2), Line(f"{status_counts(runs)}."), Line(explanation(runs, summary))]
     order = ", later stages first" if "stage" in best and best["stage"].nunique() > 1 else ""
     which = f"Best {len(best)} of {n:,} groups" if n > 1 else "The only group"
     blocks.append(Heading(f"{which}, by {by}{order}", 3))
@@ -108,7 +105,15 @@ def status_counts(runs: pd.DataFrame) -> str:
     return f"{len(runs):,} {'run' if len(runs) == 1 else 'runs'}: {', '.join(parts)}"
 
 
-def _explanation(runs: pd.DataFrame, summary: Summary) -> str:
+def data_set_said(section: Section) -> str:
+    """Name, fingerprint and numbers of pictures of the data set."""
+    sizes = [(section.runs[key].dropna(), word) for key, word in _SPLITS if key in section.runs]
+    pictures = ", ".join(f"{values.iloc[0]:,} {word}" for values, word in sizes if len(values))
+    return f"{section.name}, fingerprint {section.fingerprint}" + (f": {pictures} pictures" if pictures else "")
+
+
+def explanation(runs: pd.DataFrame, summary: Summary) -> str:
+    """How the runs were averaged."""
     parts = [f"Mean ± standard deviation over n {'runs' if summary.mixed else 'seeds'}"]
     if summary.mixed:
         parts.append(f"averaged over seeds and {', '.join(summary.mixed)}")

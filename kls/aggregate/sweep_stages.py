@@ -46,6 +46,7 @@ class SweepStage(BaseModel):
     status: str | None = None
     params: dict[str, Searched] = {}
     edge: list[str] = []
+    confirm: bool = False
 
     @property
     def searched(self) -> list[str]:

@@ -1,7 +1,8 @@
-"""Tables for people: cells as texts, constant columns told once, and the same table as text, Markdown or LaTeX."""
+"""Tables for people: cells as texts, constant columns told once; as text, Markdown, HTML or LaTeX."""
 
 from __future__ import annotations
 
+import html
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -62,6 +63,17 @@ class Table:
         """A table of GitHub-flavoured Markdown."""
         return _drawn(self.columns, "pipe", markdown_escaped)
 
+    def html(self) -> str:
+        """A ``table`` in a box that scrolls where the page is narrower; numbers have the class n."""
+        kinds = ["n" if column.number else "t" for column in self.columns]
+        heads = [_cell("th", kind, column.head) for kind, column in zip(kinds, self.columns, strict=True)]
+        rows = [
+            f"<tr>{''.join(_cell('td', kind, cell) for kind, cell in zip(kinds, row, strict=True))}</tr>"
+            for row in zip(*(column.cells for column in self.columns), strict=True)
+        ]
+        head = f"<thead><tr>{''.join(heads)}</tr></thead>"
+        return "\n".join(['<div class="scroll"><table>', head, "<tbody>", *rows, "</tbody></table></div>"])
+
     def latex(self, caption: str, label: str) -> str:
         """A ``table`` with the rules of booktabs; all text is escaped."""
         frame = pd.DataFrame({i: column.cells for i, column in enumerate(self.columns)})
@@ -85,6 +97,10 @@ def make_table(columns: Sequence[Column]) -> Table:
     return Table(shown, [f"{c.head} {c.cells[0]}" for c in constant if c not in empty])
 
 
+def _cell(tag: str, kind: str, text: str) -> str:
+    return f'<{tag} class="{kind}">{html_escaped(text)}</{tag}>'
+
+
 def _drawn(columns: Sequence[Column], style: str, escaped: Callable[[str], str]) -> str:
     rows = zip(*([escaped(cell) for cell in column.cells] for column in columns), strict=True)
     sides = ["right" if column.number else "left" for column in columns]
@@ -99,6 +115,11 @@ def _width(text: str) -> int:
 def markdown_escaped(text: str) -> str:
     """Text that Markdown shows as it is, also in a cell of a table."""
     return "".join(f"\\{sign}" if sign in r"\`*_|<>#" else sign for sign in text)
+
+
+def html_escaped(text: str) -> str:
+    """Text that a page shows as it is, also in an attribute."""
+    return html.escape(text, quote=True)
 
 
 def latex_escaped(text: object) -> str:

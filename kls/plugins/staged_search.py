@@ -7,7 +7,6 @@ import logging
 import sqlite3
 from collections import Counter
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +34,7 @@ from kls.sweep.stages import Search, Stage
 log = logging.getLogger("kls")
 
 LEARNING_BATCH = 10  # trials that a sampler which learns is asked for at once
+LARGEST_BATCH = 100  # trials that any is: Optuna looks through all that are under way for each new one
 
 
 class StagedSearch:
@@ -77,9 +77,7 @@ class StagedSearch:
                 self.folder, self._definition(settings[0]), self.arguments, self.config.resume is not None
             )
             try:
-                self.storage = self._open_storage()
-                for stage in self.search.stages:
-                    self._run_stage(stage)
+                self._run_stages()
             except KeyboardInterrupt:
                 self.record.set_status(names.INTERRUPTED)
                 log.warning("stopped; go on with the same command and resume=%s", self.folder)
@@ -89,6 +87,15 @@ class StagedSearch:
                 raise
             self.record.set_status(names.FINISHED)
             self._report()
+
+    def _run_stages(self) -> None:
+        self.storage = self._open_storage()
+        try:
+            for stage in self.search.stages:
+                self._run_stage(stage)
+        finally:
+            self.storage.remove_session()
+            self.storage.engine.dispose()
 
     def _check_before_any_job(self) -> list[Settings]:
         """Settings of the first job of every stage. Each text of a list is composed too: it may choose a file of conf/.
@@ -164,7 +171,7 @@ class StagedSearch:
         _ask_stale_trials_again(study)
         failed = study.get_trials(states=(TrialState.FAIL,))
         self.failures += [line for t in failed if (line := failure_in(folder / str(t.number)))]
-        batch = stage.batch or (LEARNING_BATCH if stage.learns else n_trials)
+        batch = stage.batch or (LEARNING_BATCH if stage.learns else LARGEST_BATCH)
         sampler = samplers.ListedPoints(points) if points else samplers.sampler_of(stage)
         while (done := len(study.get_trials(states=_ENDED))) < n_trials:
             n = min(batch - done % batch, n_trials - done)
@@ -257,7 +264,13 @@ class StagedSearch:
 
     def _open_storage(self) -> optuna.storages.RDBStorage:
         """The sweep's database; connected to by path, for in a URL some names of folders mean something else."""
-        connect = partial(sqlite3.connect, self.folder / names.STUDY, check_same_thread=False)
+
+        def connect() -> sqlite3.Connection:
+            connection = sqlite3.connect(self.folder / names.STUDY, check_same_thread=False)
+            connection.execute("PRAGMA journal_mode = WAL")  # a crash loses no more than the last trials,
+            connection.execute("PRAGMA synchronous = NORMAL")  # which are then asked for again
+            return connection
+
         return optuna.storages.RDBStorage("sqlite://", engine_kwargs={"creator": connect})
 
     def _report(self) -> None:

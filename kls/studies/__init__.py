@@ -1,0 +1,1 @@
+"""The published studies as data, and what runs them."""

@@ -1,0 +1,148 @@
+"""What a study is: the steps that it runs, the figures that were published, and the findings to be computed.
+
+A study is a YAML file of conf/study/; these classes say what may stand in it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from kls.errors import UserError
+from kls.studies.yaml_text import parsed
+
+Scalar = bool | int | float | str | None
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class Step(_Part):
+    """A sweep of sweeps/ by its name, or gradient checks by label; ``folder`` tells it from its like.
+
+    overrides: of all its runs, such as model=9layer_bn. what: one sentence on what it measures.
+    Two studies whose steps have the same folder share that step's runs.
+    """
+
+    name: Name
+    what: str
+    sweep: str | None = None
+    gradients: dict[Name, list[str]] | None = None
+    overrides: list[str] = []
+    folder: Name
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Step:
+        if (self.sweep is None) == (self.gradients is None):
+            raise ValueError(f"step {self.name}: give sweep, or gradients")
+        return self
+
+
+class Figure(_Part):
+    """A published figure, and which of our runs it is compared with.
+
+    where: columns of the table of runs with their values, such as {model: 9layer_bn, stage: networks}; of several
+    settings that are left, the best by validation is meant, or with ``rank`` the rank-th best.
+    near: a searched setting with the value that the figure was published at; meant are the runs with the value
+    that is closest on a log scale.
+    score: key of metrics.json. published, sd: accuracies in percent, losses as they are. n: runs, if more than one.
+    """
+
+    what: str
+    step: Name
+    where: dict[str, Scalar] = {}
+    rank: Annotated[int, Field(ge=1)] = 1
+    near: dict[str, Annotated[float, Field(gt=0)]] = {}
+    score: str = "test_accuracy"
+    published: float
+    sd: float | None = None
+    n: int = 1
+    note: str | None = None
+
+
+class Gain(_Part):
+    """Finding: how much ``a`` has more than ``b``, with its 95 % interval. "{what} adds 9.6 points to {to}"."""
+
+    kind: Literal["gain"]
+    what: str
+    to: str
+    step: Name
+    a: dict[str, Scalar]
+    b: dict[str, Scalar]
+    score: str = "test_accuracy"
+
+
+class Optimum(_Part):
+    """Finding: the best value of a searched setting, its score, how flat the optimum is, and what confirmed it."""
+
+    kind: Literal["optimum"]
+    step: Name
+    setting: str
+
+
+class Learning(_Part):
+    """Finding: at which values of ``setting`` networks learn, and at which they stay at chance, for each of ``by``."""
+
+    kind: Literal["learning"]
+    step: Name
+    setting: str
+    by: str
+    score: str = "test_accuracy"
+
+
+class Trend(_Part):
+    """Finding: how a score, or with ``of`` a gain, or the best value of a setting, moves with another setting.
+
+    Of each value of ``setting``: the mean score; with ``of`` (a setting with two values) the difference between them,
+    or where it has more values, the one with the best mean by validation.
+    """
+
+    kind: Literal["trend"]
+    what: str
+    step: Name
+    setting: str
+    of: str | None = None
+    score: str = "test_accuracy"
+
+
+Finding = Annotated[Gain | Optimum | Learning | Trend, Field(discriminator="kind")]
+
+
+class Study(_Part):
+    """key: the file's name. asked: what was asked, in a sentence or two. known: where its text and its code differ."""
+
+    key: Name
+    title: str
+    asked: str
+    known: str | None = None
+    steps: Annotated[list[Step], Field(min_length=1)]
+    published: list[Figure] = []
+    findings: list[Finding] = []
+
+    @model_validator(mode="after")
+    def _known_steps(self) -> Study:
+        steps = [step.name for step in self.steps]
+        for part in (*self.published, *self.findings):
+            if part.step not in steps:
+                raise ValueError(f"step={part.step}: there is no such step; there are {', '.join(steps)}")
+        return self
+
+    def step(self, name: str) -> Step:
+        return next(step for step in self.steps if step.name == name)
+
+
+def read_study(path: Path) -> Study:
+    """The study of a YAML file. Raises UserError, a line a fault."""
+    try:
+        content = parsed(path.read_text(encoding="utf-8"))
+        return Study.model_validate({"key": path.stem, **content})
+    except (OSError, TypeError, yaml.YAMLError) as error:
+        raise UserError(f"{path}: not a study ({' '.join(str(error).split())})") from None
+    except ValidationError as error:
+        lines = [f"{path}: {'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_url=False)]
+        raise UserError("\n".join(lines)) from None

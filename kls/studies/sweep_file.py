@@ -1,0 +1,37 @@
+"""What a file of sweeps/ holds: its stages and its own settings, read without Hydra."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from kls.errors import UserError
+from kls.settings import flatten, validate_group
+from kls.studies.yaml_text import parsed
+from kls.sweep.stages import Search, Stage
+
+
+@dataclass(frozen=True)
+class SweepFile:
+    """The stages of a sweep and its settings beside them, with dotted keys."""
+
+    stages: list[Stage]
+    settings: dict[str, Any]
+
+
+def read_sweep_file(root: Path, name: str) -> SweepFile:
+    """sweeps/<name>.yaml below ``root``. Raises UserError where there is none or it has no valid stages."""
+    path = root / "sweeps" / f"{name}.yaml"
+    try:
+        content = parsed(path.read_text(encoding="utf-8"))
+        stages = content.pop("hydra")["sweeper"]["stages"]
+    except FileNotFoundError:
+        known = ", ".join(sorted(p.stem for p in path.parent.glob("*.yaml")))
+        raise UserError(f"sweep={name}: there is no such file in {path.parent}; there are {known}") from None
+    except (OSError, KeyError, TypeError, AttributeError, yaml.YAMLError) as error:
+        raise UserError(f"{path}: holds no stages ({' '.join(str(error).split())})") from None
+    search = validate_group(Search, {"stages": stages}, str(path))
+    return SweepFile(list(search.stages), flatten(content))

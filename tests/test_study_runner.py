@@ -1,0 +1,214 @@
+"""kls.study: steps run in order, each once; what is done is skipped, what was cut goes on, what fails is told."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from entry_points import DATA, Outcome, assert_same_run, call, file_hashes, metrics_of, mistake
+from small_sweeps import FOLDER, file_times, job_folders, record_of, sweep_in
+
+from kls import study as entry
+from kls.records import names
+from kls.studies.definition import Study
+
+TINY = [
+    *DATA, "model.hidden=[5]", "batch_size=50", "evaluation.n_train=200", "evaluation.every_steps=6",
+    "optimizer.schedule.n_s=6", "optimizer.schedule.cycles=1", "hydra.launcher.n_jobs=1",
+]  # fmt: skip
+# 400 steps take about a quarter of a second; each of the five runs is trained alone.
+LONG = [
+    *DATA, "model.hidden=[30]", "batch_size=50", "evaluation.n_train=200", "evaluation.every_steps=200",
+    "optimizer.schedule.n_s=200", "optimizer.schedule.cycles=1", "checkpoint_seconds=0.05",
+    "hydra.launcher.n_jobs=1", "hydra.launcher.max_members=1",
+]  # fmt: skip
+CHECK = [*DATA, "model.hidden=[5]", "gradcheck.dimensions=10"]
+
+
+def sweep(name: str, *overrides: str) -> dict[str, Any]:
+    return {"name": name, "what": "seeds", "folder": name, "sweep": "seeds", "overrides": list(overrides)}
+
+
+def gradients(name: str, **labels: Sequence[str]) -> dict[str, Any]:
+    return {"name": name, "what": "gradients", "folder": name, "gradients": {k: list(v) for k, v in labels.items()}}
+
+
+def write_study(cwd: Path, *steps: dict[str, Any]) -> None:
+    content = {"title": "Mine", "asked": "What?", "steps": list(steps)}
+    (cwd / "mine.yaml").write_text(json.dumps(content), encoding="utf-8")
+
+
+@pytest.fixture
+def reported(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Keys of the studies that a report was written of, by a stand-in."""
+    keys: list[str] = []
+
+    def write(study: Study, out: Path) -> Path:
+        keys.append(study.key)
+        return out / study.key / "report.html"
+
+    monkeypatch.setattr("kls.reporting.study_report.write_study_report", write)
+    return keys
+
+
+def study_in(cwd: Path, *arguments: str) -> Outcome:
+    return call(entry.main, ("mine.yaml", "--out", "out", *arguments), cwd)
+
+
+def step_record(cwd: Path, step: str) -> dict[str, Any]:
+    content = json.loads((cwd / "out" / "steps" / step / names.STEP).read_text(encoding="utf-8"))
+    assert isinstance(content, dict)
+    return content
+
+
+def test_order_failure_skipping_and_repetition(cifar_root: Path, tmp_path: Path, reported: list[str]) -> None:
+    """A failed step costs no other; the same command tries it again, and nothing else."""
+    write_study(
+        tmp_path,
+        sweep("first", *TINY),
+        sweep("broken", *TINY, "model.bn.momentum=2"),
+        gradients("check", plain=[*CHECK, "model.bn.enabled=false"], bn=CHECK),
+        gradients("wrong", bn=[*CHECK, "gradcheck.tolerance=1e-300"]),
+    )
+    outcome = study_in(tmp_path)
+    steps = tmp_path / "out" / "steps"
+    broken = "broken: failed: model.bn.momentum=2: must be less than 1; see out/steps/broken/step.log"
+    wrong_start, wrong_end = "wrong: failed: largest error ", "; see out/steps/wrong/step.log"
+    lines = outcome.out.splitlines()
+    assert lines[0].startswith("first: 5 runs in ")
+    assert lines[1] == broken
+    assert lines[2].startswith("check: 2 gradient checks in ")
+    assert lines[3].startswith(wrong_start)
+    assert lines[3].endswith(wrong_end)
+    assert lines[4] == "mine: report in out/mine/report.html"
+    assert (len(lines), outcome.status, reported) == (5, 1, ["mine"])
+    assert outcome.err.splitlines() == [f"error: {broken}", f"error: {lines[3]}"]
+
+    first = step_record(tmp_path, "first")
+    assert first["commands"] == [
+        f"python -m kls.train --multirun sweeps=seeds {' '.join(quoted(TINY))} plots=false "
+        "hydra.sweep.dir=out/steps/first"
+    ]
+    assert (first["ended"], step_record(tmp_path, "broken")["ended"]) == (True, False)
+    assert 0.0 < first["seconds"] < 60.0
+    assert len(step_record(tmp_path, "check")["commands"]) == 2
+    assert record_of(steps / "first")["status"] == names.FINISHED
+    assert [metrics_of(job)["status"] for job in job_folders(steps / "first", "seeds")] == [names.FINISHED] * 5
+    assert sorted(path.parent.name for path in (steps / "check").glob(f"*/{names.GRADIENTS}")) == ["bn", "plain"]
+
+    kept = {path: hashes for path in ("first", "check") for hashes in [file_hashes(steps / path)]}
+    again = study_in(tmp_path).out.splitlines()
+    assert again[0] == "first: done already"
+    assert again[1] == broken
+    assert again[2] == "check: done already"
+    assert again[3].startswith(wrong_start)
+    assert {path: file_hashes(steps / path) for path in kept} == kept
+
+    write_study(tmp_path, sweep("first", *TINY, "lam=0.1"), sweep("broken", *TINY), gradients("check", bn=CHECK))
+    changed = study_in(tmp_path).out.splitlines()
+    assert changed[0] == (
+        "first: failed: it was run before by another command; remove out/steps/first, or give another --out; "
+        "see out/steps/first/step.log"
+    )
+    assert changed[2].startswith("check: failed: it was run before by another command")
+    assert {path: file_hashes(steps / path) for path in kept} == kept
+
+
+def quoted(arguments: Sequence[str]) -> list[str]:
+    return [f"'{argument}'" if "[" in argument else argument for argument in arguments]
+
+
+def test_a_sweep_that_failed_as_a_whole_is_tried_again(
+    cifar_root: Path, tmp_path: Path, reported: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such as by data that were not there; its failed runs do not stand in the way."""
+    write_study(tmp_path, sweep("first", *TINY))
+    monkeypatch.setenv("KLS_DATA", str(tmp_path / "nowhere"))
+    outcome = study_in(tmp_path)
+    assert outcome.status == 1
+    assert outcome.out.splitlines()[0] == (
+        "first: failed: stage seeds: every trial failed; the logs are in their folders; see out/steps/first/step.log"
+    )
+    monkeypatch.setenv("KLS_DATA", str(cifar_root))
+    assert study_in(tmp_path).status == 0
+    jobs = job_folders(tmp_path / "out" / "steps" / "first", "seeds")
+    assert [metrics_of(job)["status"] for job in jobs] == [names.FINISHED] * 5
+
+
+def test_a_report_that_fails_is_told(cifar_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def write(study: Study, out: Path) -> Path:
+        raise KeyError(study.key)
+
+    monkeypatch.setattr("kls.reporting.study_report.write_study_report", write)
+    write_study(tmp_path, gradients("check", bn=CHECK))
+    outcome = study_in(tmp_path)
+    assert outcome.out.splitlines()[-1] == "mine: no report: KeyError: 'mine'"
+    assert (outcome.status, outcome.err) == (1, "error: mine: no report: KeyError: 'mine'\n")
+
+
+class Process:
+    """python -m kls.study mine.yaml in a process of its own."""
+
+    def __init__(self, cwd: Path) -> None:
+        self.folder = cwd / "out" / "steps" / "long"
+        self.log = (cwd / "log.txt").open("a+")
+        command = [sys.executable, "-m", "kls.study", "mine.yaml", "--out", "out"]
+        self.process = subprocess.Popen(command, cwd=cwd, stdout=self.log, stderr=subprocess.STDOUT)
+
+    def wait_for_checkpoints(self, n: int) -> None:
+        end = time.monotonic() + 60.0
+        while len(list(self.folder.glob(f"seeds/*/{names.LAST}"))) < n:
+            assert self.process.poll() is None, self.text()
+            assert time.monotonic() < end, self.text()
+            time.sleep(0.01)
+
+    def send(self, number: int) -> int:
+        """Send a signal and give the exit status."""
+        self.process.send_signal(number)
+        status = self.process.wait(60.0)
+        self.log.close()
+        return status
+
+    def text(self) -> str:
+        return Path(self.log.name).read_text()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="sends signals")
+def test_kill_and_ctrl_c(cifar_root: Path, tmp_path: Path, reported: list[str]) -> None:
+    """A second one at once is refused; kill -9, then Ctrl-C: the same command ends with the runs of one go."""
+    write_study(tmp_path, sweep("long", *LONG))
+    killed = Process(tmp_path)
+    killed.wait_for_checkpoints(1)
+    assert mistake(study_in(tmp_path)).startswith("out: another process is running")
+    assert killed.send(signal.SIGKILL) == -signal.SIGKILL
+    time.sleep(0.5)
+    left = file_times(tmp_path / "out" / "steps")
+    time.sleep(0.5)
+    assert file_times(tmp_path / "out" / "steps") == left  # its worker is gone too
+
+    stopped = Process(tmp_path)
+    stopped.wait_for_checkpoints(3)
+    assert stopped.send(signal.SIGINT) == 130
+    assert stopped.text().splitlines()[-1] == "stopped; the same command goes on from here"
+    assert record_of(stopped.folder)["status"] == names.INTERRUPTED
+    assert step_record(tmp_path, "long")["ended"] is False
+    seconds = step_record(tmp_path, "long")["seconds"]
+
+    assert study_in(tmp_path).status == 0
+    assert step_record(tmp_path, "long")["ended"] is True
+    assert step_record(tmp_path, "long")["seconds"] > seconds
+    once = tmp_path / "once"
+    once.mkdir()
+    assert sweep_in(once, "sweeps=seeds", *LONG, "plots=false", FOLDER).status == 0
+    jobs = job_folders(stopped.folder, "seeds")
+    assert [job.name for job in jobs] == list("01234")
+    for job in jobs:
+        assert_same_run(job, once / "sweep" / "seeds" / job.name)
