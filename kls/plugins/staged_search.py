@@ -95,6 +95,8 @@ class StagedSearch:
                 self._run_stage(stage)
         finally:
             self.storage.remove_session()
+            with self.storage.engine.connect() as connection:
+                connection.exec_driver_sql("PRAGMA journal_mode = DELETE")  # one file again, for whoever reads it
             self.storage.engine.dispose()
 
     def _check_before_any_job(self) -> list[Settings]:
