@@ -192,8 +192,11 @@ def test_sweeps_by_all_launchers_have_the_same_settings(tmp_path: Path) -> None:
     assert set(overrides(p, 0.99)) < set(command)
     assert {"hydra/launcher=joblib", "data.projection=0.99", f"hydra.sweep.dir={tmp_path / 'x'}"} < set(command)
     assert "data.projection=null" in overrides(p, None)
-    wishes = [json.loads(command[-1]) for command in torch_commands(p, 0.99, tmp_path, (50, 50))]
+    wishes = [json.loads(command[-1]) for command in torch_commands(p, 0.99, tmp_path, (50, 50), 2)]
+    assert len(wishes) == 2
     assert sorted(lam for wish in wishes for lam in wish["lams"]) == sorted(p.lams)
+    (whole,) = torch_commands(p, 0.99, tmp_path, (50, 50), 1)
+    assert json.loads(whole[-1])["lams"] == list(p.lams)
     assert {(wish["n_s"], wish["projection"]) for wish in wishes} == {(2250, 0.99)}
 
 

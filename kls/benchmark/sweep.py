@@ -1,9 +1,10 @@
 """Times a whole sweep, from the command line to its report, by each launcher and by a plain PyTorch loop.
 
 20 values of lam, 10 epochs each (one cycle), model 3layer_bn, with pixels and with data.projection=0.99.
-The sweep may use all cores: the population and joblib launchers start a process a core, PyTorch gets as
-many processes of one thread, each with its share of the values. All evaluate on 5,000 training and all
-validation pictures before training, after each epoch, and on the test set once; none draws pictures.
+The sweep may use all cores: the population and joblib launchers start a process a core. PyTorch's plain loop goes
+through the values in one process, and again in a process a core, each of one thread with its share of the values.
+All evaluate on 5,000 training and all validation pictures before training, after each epoch, and on the test set
+once; none draws pictures.
 """
 
 from __future__ import annotations
@@ -86,9 +87,10 @@ def warm_up_command(p: Plan, projection: float | None, folder: Path) -> list[str
     return [sys.executable, "-m", "kls.train", *overrides(p, projection), *length]
 
 
-def torch_commands(p: Plan, projection: float | None, root: Path, hidden: Sequence[int]) -> list[list[str]]:
-    """The same by PyTorch: one process a core, each with every so-manieth value."""
-    processes = min(cpu_count(), len(p.lams))
+def torch_commands(
+    p: Plan, projection: float | None, root: Path, hidden: Sequence[int], processes: int
+) -> list[list[str]]:
+    """The same by PyTorch: a loop over the values, or several processes, each with every so-manieth value."""
     wish = asdict(p) | {"root": str(root), "projection": projection, "hidden": list(hidden)}
     return [
         [sys.executable, "-m", "kls.benchmark.torch_sweep", json.dumps(wish | {"lams": p.lams[i::processes]})]
@@ -122,13 +124,16 @@ def time_sweeps(
         inputs = "pixels" if projection is None else f"projected, {projection}"
         short = "pixels" if projection is None else "projected"
         wall_seconds([warm_up_command(p, projection, folder / f"warm-up-{short}")])
-        ways = [(name, [sweep_command(p, name, projection, folder / f"{name}-{short}")]) for name in LAUNCHERS]
+        cores = min(cpu_count(), len(p.lams))
+        ways = [
+            (name, 1 if name == "basic" else cores, [sweep_command(p, name, projection, folder / f"{name}-{short}")])
+            for name in LAUNCHERS
+        ]
         if with_torch:
-            ways.append(("torch", torch_commands(p, projection, root, hidden)))
-        for name, commands in ways:
-            say(f"sweep by {name}, {inputs}")
+            ways += [("torch", n, torch_commands(p, projection, root, hidden, n)) for n in sorted({1, cores})]
+        for name, processes, commands in ways:
+            say(f"sweep by {name}, {inputs}, {processes} processes")
             seconds = wall_seconds(commands)
-            cores = 1 if name == "basic" else min(cpu_count(), len(p.lams))
-            told = {"sweep": name, "inputs": inputs, "processes": cores, "trials": len(p.lams)}
+            told = {"sweep": name, "inputs": inputs, "processes": processes, "trials": len(p.lams)}
             rows.append(told | {"seconds": seconds, "seconds a trial": seconds / len(p.lams)})
     return rows
