@@ -8,7 +8,8 @@
     python -m kls.study --list                    what there is
 
 Steps that studies share are run once. The same command goes on after Ctrl-C, a kill or a power cut. Reports are
-OUT/<study>/report.html and report.md, the runs are in OUT/steps/.
+OUT/<study>/report.html and report.md, the overview OUT/report.html; once it is there, every study renews it. The runs
+are in OUT/steps/.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from kls.studies.runner import Runner
 from kls.sweep.record import only_controller
 
 OUT, OUT_SMOKE = Path("outputs/studies"), Path("outputs/studies_smoke")
+OVERVIEW = "report.html"
 
 
 def arguments(argv: Sequence[str]) -> argparse.Namespace:
@@ -64,10 +66,11 @@ def run(argv: Sequence[str]) -> None:
     elif asked.dry_run:
         print(_dry_run(studies, tasks, wish))
     else:
-        _carry_out(studies, tasks, out, overview=asked.name == catalogue.ALL)
+        _carry_out(studies, tasks, out, root if asked.name == catalogue.ALL or (out / OVERVIEW).exists() else None)
 
 
-def _carry_out(studies: Sequence[Study], tasks: dict[str, Task], out: Path, overview: bool) -> None:
+def _carry_out(studies: Sequence[Study], tasks: dict[str, Task], out: Path, overview_of: Path | None) -> None:
+    """Run the tasks and write the reports; with the project's folder also the overview of its studies."""
     before = signal.signal(signal.SIGTERM, _stop)
     out.mkdir(parents=True, exist_ok=True)
     with only_controller(out), StudiesProgress(tasks.values()) as progress:
@@ -78,8 +81,8 @@ def _carry_out(studies: Sequence[Study], tasks: dict[str, Task], out: Path, over
                     for step in study.steps:
                         runner.carry_out(step.folder)
                     reports.study(study)
-                if overview:
-                    reports.overview(studies)
+                if overview_of is not None:
+                    reports.overview(catalogue.begun(overview_of, out))
         except KeyboardInterrupt:
             progress.say("stopped; the same command goes on from here")
             raise

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # tests run side by side
+
 import kls  # noqa: F401  # first: it chooses the BLAS kernels before NumPy is loaded, as in every process of kls
 
 # isort: split

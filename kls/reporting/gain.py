@@ -27,10 +27,11 @@ def difference(a: Selected, b: Selected) -> tuple[Interval, str]:
 
 def gain_said(gain: Gain, runs: Runs) -> str:
     """The sentence of a gain. Raises UserError where a side has no runs."""
-    a, b = (select(runs, where, gain.score) for where in (gain.a, gain.b))
+    a, b = select(runs, gain.a, gain.score), select(runs, gain.b, gain.score_b or gain.score)
     interval, method = difference(a, b)
     n, what, change = f"n = {a.n} and {b.n}", capital(gain.what), interval.centre
-    sides = f"{_side(gain.score, a)} against {_side(gain.score, b)} {name_of(gain.score)} on {a.data}"
+    scores = name_of(gain.score) + (f" and {name_of(gain.score_b)}" if gain.score_b else "")
+    sides = f"{_side(gain.score, a)} against {_side(gain.score, b)} {scores} on {a.data}"
     if not interval.known:
         return f"{what} {_verb(gain, change)}: {sides} ({n}: no interval, this may be noise)."
     if not interval.holds(0.0):

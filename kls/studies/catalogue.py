@@ -9,6 +9,7 @@ from pathlib import Path
 from tabulate import tabulate
 
 from kls.errors import UserError
+from kls.records import names
 from kls.studies.definition import Figure, Study, read_study
 from kls.studies.plan import Task
 
@@ -36,6 +37,13 @@ def find(name: str, root: Path) -> list[Study]:
         return [read_study(Path(name))]
     there_are = ", ".join([*known(root), ALL])
     raise UserError(f"{name}: there is no such study; there are {there_are}, or give the path of a YAML file")
+
+
+def begun(root: Path, out: Path) -> list[Study]:
+    """The five studies, and those others of conf/study of which ``out`` has runs."""
+    others = [study for name in known(root) if name not in FIVE for study in find(name, root)]
+    there = [study for study in others if any((out / names.STEPS / step.folder).is_dir() for step in study.steps)]
+    return [*find(ALL, root), *there]
 
 
 def describe(study: Study, tasks: Mapping[str, Task]) -> str:

@@ -75,6 +75,7 @@ class Gain(_Part):
     a: dict[str, Scalar]
     b: dict[str, Scalar]
     score: str = "test_accuracy"
+    score_b: str | None = None  # of b, where it is another, such as that of the ensemble's last network
 
 
 class Optimum(_Part):
