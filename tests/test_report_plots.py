@@ -75,16 +75,19 @@ def test_a_trend_of_best_values_and_of_names() -> None:
 def test_published_figures_beside_ours() -> None:
     rows = [
         Beside("inside", 53.0, None, np.array([52.0, 54.0]), (50.0, 56.0), False),
-        Beside("outside", 60.0, 0.5, np.array([52.0]), None, True),
+        Beside("outside", 60.0, 0.5, np.array([2.0, 4.0]), (-5.0, 11.0), True),
+        Beside("one run", 61.0, None, np.array([52.0]), None, False),
     ]
     (axes,) = published_figure(rows, "t").axes
-    assert [label.get_text() for label in axes.get_yticklabels()] == ["inside (n=2)", "outside (n=1)"]
-    (bar,) = axes.patches
-    assert (bar.get_x(), bar.get_width()) == (50.0, 6.0)
+    assert [label.get_text() for label in axes.get_yticklabels()] == [
+        "inside (n=2)", "outside (n=2)", "one run (n=1)",
+    ]  # fmt: skip
+    assert [(bar.get_x(), bar.get_width()) for bar in axes.patches] == [(50.0, 6.0), (0.0, 11.0)]
     diamonds = [line for line in axes.lines if line.get_marker() == "D"]
     assert [(line.get_xdata()[0], line.get_markerfacecolor()) for line in diamonds] == [
         (53.0, "white"),
         (60.0, "#D55E00"),
+        (61.0, "#DDDDDD"),
     ]
     with pytest.raises(ValueError, match="there are no figures"):
         published_figure([], "t")

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from kls.plots.style import BLACK, BLUE, SKY_BLUE, VERMILLION, figure_style, new_figure, save, set_title
+from kls.plots.style import BLACK, BLUE, LIGHT_GREY, SKY_BLUE, VERMILLION, figure_style, new_figure, save, set_title
 
 _LABEL_CHARACTERS = 42
 
@@ -43,7 +43,7 @@ def published_figure(rows: Sequence[Beside], title: str) -> Figure:
     axes = figure.subplots()
     for place, row in enumerate(rows):
         if row.expected is not None:
-            low, high = row.expected
+            low, high = np.clip(row.expected, 0.0, 100.0)
             axes.barh(
                 place, high - low, left=low, height=0.5, color=SKY_BLUE, alpha=0.45,
                 label="where our runs expect a new one (95 %)",
@@ -54,9 +54,8 @@ def published_figure(rows: Sequence[Beside], title: str) -> Figure:
         axes.plot([mean, mean], [place - 0.3, place + 0.3], color=BLUE, linewidth=1.6, label="our mean")
         axes.errorbar(
             [row.published], [place], xerr=None if row.sd is None else [row.sd], linestyle="", marker="D",
-            markersize=6.5, color=VERMILLION, markerfacecolor=VERMILLION if row.outside else "white",
-            markeredgecolor=VERMILLION, markeredgewidth=1.5, zorder=5,
-            label="published, outside" if row.outside else "published, inside",
+            markersize=6.5, color=VERMILLION, markerfacecolor=_face(row), markeredgecolor=VERMILLION,
+            markeredgewidth=1.5, zorder=5, label=_label(row),
         )  # fmt: skip
     axes.set_ylim(len(rows) - 0.4, -0.6)
     labels = [textwrap.fill(f"{row.label} (n={row.ours.size})", _LABEL_CHARACTERS) for row in rows]
@@ -69,3 +68,15 @@ def published_figure(rows: Sequence[Beside], title: str) -> Figure:
     figure.legend(list(unique.values()), list(unique), loc="outside lower center", ncols=3)
     set_title(figure, title)
     return figure
+
+
+def _face(row: Beside) -> str:
+    if row.expected is None:
+        return LIGHT_GREY
+    return VERMILLION if row.outside else "white"
+
+
+def _label(row: Beside) -> str:
+    if row.expected is None:
+        return "published, beside one run"
+    return "published, outside" if row.outside else "published, inside"

@@ -74,10 +74,11 @@ def _picture(compared: Sequence[Compared], folder: Path) -> Picture | None:
     name = "report-published.png"
     plot_published(rows, folder / name, "Published and measured accuracies")
     farthest = max(shown, key=lambda c: abs(c.difference))
-    inside = sum(c.verdict == INSIDE for c in shown)
+    inside, barred = sum(c.verdict == INSIDE for c in shown), sum(c.expected.known for c in shown)
     caption = (
         f"Accuracies in percent: dots are our runs, bars the 95 % interval for a new one, diamonds what was published. "
-        f"{inside} of {len(shown)} diamonds lie on their bars; the farthest from our mean is {farthest.figure.what}, "
+        f"{inside} of the {barred} diamonds with a bar lie on it, grey ones stand beside one run; "
+        f"the farthest from our mean is {farthest.figure.what}, "
         f"by {signed(farthest.figure.score, -farthest.difference)} points."
     )
     return Picture(name, caption, "Published accuracies beside our runs, a row a figure", folder)
