@@ -10,6 +10,7 @@ import kls  # noqa: F401  # first: it chooses the BLAS kernels before NumPy is l
 
 # isort: split
 import shutil
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,6 +21,9 @@ from interrupted_training import interrupted
 from made_up_cifar10 import NAMES
 
 RECORDS = 10_000
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in a shell's background jobs, and all that they start
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
