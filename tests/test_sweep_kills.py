@@ -139,8 +139,9 @@ def kill_and_resume(cwd: Path, launcher: str, victims: list[str], rng: random.Ra
             controller.wait_until(controller.living_workers)
         pids = controller.living_workers() if victim == "worker" else [controller.process.pid]
         if controller.running() and pids:
-            os.kill(rng.choice(pids), signal.SIGKILL)
-            kills += 1
+            with suppress(ProcessLookupError):  # it may have ended meanwhile
+                os.kill(rng.choice(pids), signal.SIGKILL)
+                kills += 1
         if victim == "controller":
             controller.end()
             controller = Controller(cwd, launcher)
