@@ -11,8 +11,10 @@ import pytest
 from made_up_runs import make_run
 from made_up_studies import make_networks, make_search, make_sensitivity
 
+from kls.aggregate.document import Picture
 from kls.errors import UserError
 from kls.reporting.comparison import ABOVE, BELOW, CHANCE, INSIDE, UNKNOWN, Compared, counted
+from kls.reporting.cross import cross
 from kls.reporting.gain import difference, gain_said
 from kls.reporting.learning import learning
 from kls.reporting.optimum import optimum
@@ -20,7 +22,7 @@ from kls.reporting.results import Runs, read_runs
 from kls.reporting.selection import Selected, select
 from kls.reporting.shared import agreement_said, shared_quantities, shared_table
 from kls.reporting.trend import trend
-from kls.studies.definition import Figure, Gain, Learning, Optimum, Study, Trend
+from kls.studies.definition import Cross, Figure, Gain, Learning, Optimum, Study, Trend
 
 T2 = 4.302652729749462  # Student's t quantile of 0.975 with 2 degrees of freedom
 
@@ -234,6 +236,36 @@ def test_learning(sensitivity: Runs) -> None:
         ["3layer", "3", "of", "3", "1", "of", "3", "0", "of", "3"],
         ["3layer_bn", *["3", "of", "3"] * 3],
     ]
+
+
+def test_a_cross(tmp_path: Path) -> None:
+    """Of two kinds, one of which has two momenta; 100 precise has no runs."""
+    scores = {(20, "ema", 0.5): 0.30, (20, "ema", 0.9): 0.40, (20, "precise", 0.9): 0.45,
+              (100, "ema", 0.5): 0.52, (100, "ema", 0.9): 0.50}  # fmt: skip
+    for i, ((size, kind, momentum), score) in enumerate(scores.items()):
+        own = {"batch_size": size, "model__bn__statistics": kind, "model__bn__momentum": momentum}
+        for seed in range(2):
+            make_run(tmp_path / "r" / f"{i}-{seed}", score, test=score + 0.01 * seed, seed=seed, **own)
+    by = ["bn.statistics", "bn.momentum"]
+    finding = Cross(kind="cross", what="statistics", step="s", setting="batch_size", by=by)
+    said, (_, table, picture) = cross(finding, runs_of(tmp_path / "r"), tmp_path, "report-")
+    assert said == (
+        "Statistics, test accuracy on CIFAR-10: at batch_size 20 it is highest with statistics precise, "
+        "45.50 ± 0.71 %, and lowest with statistics ema, bn.momentum 0.5, 30.50 ± 0.71 %; at batch_size 100 it is "
+        "highest with statistics ema, bn.momentum 0.5, 52.50 ± 0.71 %, and lowest with statistics ema, bn.momentum "
+        "0.9, 50.50 ± 0.71 %."
+    )
+    rows = [line.split("  ") for line in table.text().splitlines()[2:]]
+    assert [[cell.strip() for cell in row if cell.strip()] for row in rows] == [
+        ["statistics ema, bn.momentum 0.5", "30.50 ± 0.71 % (n = 2)", "52.50 ± 0.71 % (n = 2)"],
+        ["statistics ema, bn.momentum 0.9", "40.50 ± 0.71 % (n = 2)", "50.50 ± 0.71 % (n = 2)"],
+        ["statistics precise", "45.50 ± 0.71 % (n = 2)", "-"],
+    ]
+    assert isinstance(picture, Picture)
+    assert picture.caption.endswith("means from 30.5 to 52.5. Darker is higher.")
+    assert (tmp_path / "report-cross.png").is_file()
+    with pytest.raises(UserError, match="lam: fewer than two values have results"):
+        cross(finding.model_copy(update={"by": ["lam"]}), runs_of(tmp_path / "r"), tmp_path, "")
 
 
 def test_a_trend_of_gains(sensitivity: Runs, tmp_path: Path) -> None:

@@ -191,6 +191,9 @@ def test_the_overview(out: Path) -> None:
     assert "made_up, other: 3layer learns at sigma 0.1 (all 3 runs)" in words
     assert "4 of 5 steps have been run: 38 runs and 1 gradient check, in 13 min of wall time." in words
     assert words.index("made_up, other: 3layer learns") < words.index("Batch norm: gain in test accuracy")
+    assert {image["alt"] for image in page.of("img")} == {
+        "Plot of gain in test accuracy against sigma", "Heat map of mean scores",
+    }  # fmt: skip
 
 
 def test_a_study_of_which_nothing_was_run(tmp_path: Path) -> None:

@@ -8,13 +8,14 @@ from pathlib import Path
 
 from kls.aggregate.document import Block
 from kls.errors import UserError
+from kls.reporting.cross import cross
 from kls.reporting.gain import gain_said
 from kls.reporting.learning import learning
 from kls.reporting.optimum import optimum
 from kls.reporting.results import StepResult
 from kls.reporting.trend import trend
 from kls.reporting.wording import capital
-from kls.studies.definition import Finding, Gain, Learning, Optimum, Trend
+from kls.studies.definition import Cross, Finding, Gain, Learning, Optimum, Trend
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,8 @@ def find(finding: Finding, result: StepResult, folder: Path, stem: str) -> Found
                 return Found(finding.step, optimum(finding, result.runs).sentences())
             case Learning():
                 return Found(finding.step, *learning(finding, result.runs))
+            case Cross():
+                return Found(finding.step, *cross(finding, result.runs, folder, stem))
             case Trend():
                 return Found(finding.step, *trend(finding, result.runs, folder, stem))
     except UserError as error:
@@ -51,7 +54,7 @@ def _subject(finding: Finding) -> str:
     match finding:
         case Gain():
             return capital(f"{finding.what} and {finding.to}")
-        case Trend():
+        case Trend() | Cross():
             return capital(finding.what)
         case Optimum():
             return f"The best {finding.setting}"

@@ -15,7 +15,7 @@ from kls.reporting.output import write_report
 from kls.reporting.provenance import duration, machine_blocks
 from kls.reporting.results import Results, StepResult
 from kls.reporting.shared import agreement_said, shared_quantities, shared_table
-from kls.reporting.step_blocks import best_groups
+from kls.reporting.step_blocks import best_groups, heat_maps
 from kls.reporting.study_report import find_all, summary_blocks
 from kls.reporting.wording import capital, number, setting
 from kls.studies.definition import Learning, Optimum, Study
@@ -148,8 +148,9 @@ def _beyond(study: Study, steps: Mapping[str, StepResult], folder: Path) -> list
     blocks += summary_blocks(study, list(steps.values()), found, [])
     for result in steps.values():
         own = [block for finding in found if finding.step == result.step.name for block in finding.blocks]
-        if not own and result.runs is not None:
-            own = best_groups(result.runs)
+        if result.runs is not None:
+            own += heat_maps(result.runs, folder, f"report-{result.step.folder}-")
+            own = own or best_groups(result.runs)
         if own:
             blocks += [Heading(capital(result.step.name.replace("_", " ")), 3), Line(result.step.what), *own]
     return blocks

@@ -84,6 +84,26 @@ def best_groups(runs: Runs) -> list[Block]:
     return [Line(f"Best {min(_TOP, n)} of {n} groups, by {name_of(summary.metric)}:"), Grid(best)]
 
 
+def heat_maps(runs: Runs, folder: Path, stem: str) -> list[Picture]:
+    """Of mean scores over the initial sigma and another setting, where runs differ in both; one for each data set."""
+    summary = runs.summary(runs.metric)
+    parts = enumerate(sections(runs.table, summary, runs.stages), start=1)
+    galleries = [_gallery(runs, section, summary, folder, stem, number) for number, section in parts]
+    return [picture for gallery in galleries for picture in _heat_map(gallery)]
+
+
+def _gallery(runs: Runs, section: Section, summary: Summary, folder: Path, stem: str, number: int) -> Gallery:
+    return Gallery(
+        folder, number, section, summary, runs.found.runs, runs.table, runs.found.sweeps, runs.warnings.append, stem
+    )
+
+
+def _heat_map(gallery: Gallery) -> list[Picture]:
+    drawn = gallery.heatmap()
+    caption = _heat_caption(gallery.section, gallery.summary)
+    return [] if drawn is None else [replace(drawn, caption=caption, alt="Heat map of mean scores")]
+
+
 def _tables(runs: Runs, section: Section, summary: Summary, ordered: pd.DataFrame) -> list[Block]:
     """The grid of a sensitivity study, else all groups; of many groups the best."""
     columns = list(runs.table.frame.columns)
@@ -104,9 +124,7 @@ def _tables(runs: Runs, section: Section, summary: Summary, ordered: pd.DataFram
 
 
 def _pictures(runs: Runs, section: Section, summary: Summary, folder: Path, stem: str, number: int) -> list[Picture]:
-    gallery = Gallery(
-        folder, number, section, summary, runs.found.runs, runs.table, runs.found.sweeps, runs.warnings.append, stem
-    )
+    gallery = _gallery(runs, section, summary, folder, stem, number)
     suffix = stem if number == 1 else f"{stem}{number}-"
     drawn = curve_pictures(runs, section, summary, folder, suffix)
     search = None
@@ -116,9 +134,7 @@ def _pictures(runs: Runs, section: Section, summary: Summary, folder: Path, stem
         search = replace(gallery, summary=validation, section=own).search()
     if search is not None:
         drawn.append(replace(search, caption=_search_caption(section), alt="Scores of all trials against the settings"))
-    heat = gallery.heatmap()
-    if heat is not None:
-        drawn.append(replace(heat, caption=_heat_caption(section, summary), alt="Heat map of mean scores"))
+    drawn += _heat_map(gallery)
     spread = section.groups[section.groups[f"{summary.metric}_n"] >= 3]
     seeds = gallery.seeds() if len(spread) > 1 else None
     if seeds is not None:

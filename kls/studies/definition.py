@@ -96,6 +96,17 @@ class Learning(_Part):
     score: str = "test_accuracy"
 
 
+class Cross(_Part):
+    """Finding: where a score is highest and lowest over ``by``, one or several settings, at each value of another."""
+
+    kind: Literal["cross"]
+    what: str
+    step: Name
+    setting: str
+    by: Annotated[list[str], Field(min_length=1)]
+    score: str = "test_accuracy"
+
+
 class Trend(_Part):
     """Finding: how a score, or with ``of`` a gain, or the best value of a setting, moves with another setting.
 
@@ -111,7 +122,7 @@ class Trend(_Part):
     score: str = "test_accuracy"
 
 
-Finding = Annotated[Gain | Optimum | Learning | Trend, Field(discriminator="kind")]
+Finding = Annotated[Gain | Optimum | Learning | Cross | Trend, Field(discriminator="kind")]
 
 
 class Study(_Part):
