@@ -35,8 +35,14 @@ class Launcher:
 def folder_of(overrides: list[str], stage: Path) -> RunFolder:
     (name,) = (o.split("'")[1] for o in overrides if o.startswith("hydra.sweep.subdir="))
     folder = RunFolder(stage / name)
-    (folder.path / ".hydra").mkdir(parents=True, exist_ok=True)
+    leave_hydra_records(folder.path, {"config.yaml": "lam: 1\n", "overrides.yaml": "[]\n"})
     return folder
+
+
+def leave_hydra_records(folder: Path, records: dict[str, str]) -> None:
+    (folder / ".hydra").mkdir(parents=True, exist_ok=True)
+    for name, text in records.items():
+        (folder / ".hydra" / name).write_text(text)
 
 
 def returned(value: Any, status: JobStatus = JobStatus.COMPLETED) -> JobReturn:
@@ -86,7 +92,7 @@ def test_jobs_that_have_ended_are_answered_from_their_records(works: Launch, tmp
         (4, {names.STATUS: names.DIVERGED, names.VALUE: 0.1}),
         (6, {names.STATUS: names.FAILED, names.MESSAGE: "x", names.VALUE: 0.9}),
     ):
-        (tmp_path / str(number) / ".hydra").mkdir(parents=True)
+        leave_hydra_records(tmp_path / str(number), {"overrides.yaml": "[]\n"})
         RunFolder(tmp_path / str(number)).write_metrics(metrics)
     launcher, failures = Launcher(works), list[str]()
     assert kept(tmp_path, launcher, 3, failures, most=1) == [0.1, 0.05, "the job failed"]
@@ -94,9 +100,14 @@ def test_jobs_that_have_ended_are_answered_from_their_records(works: Launch, tmp
     assert failures == [f"{tmp_path}/6: x"]
 
 
-def test_a_trained_job_that_hydra_has_no_records_of_is_launched_again(works: Launch, tmp_path: Path) -> None:
-    """It was killed between its training and its log."""
-    (tmp_path / "5").mkdir()
+@pytest.mark.parametrize(
+    "records", [{}, {"config.yaml": "lam: 1\n", "hydra.yaml": ""}, {"hydra.yaml": "hydra: {}\n", "overrides.yaml": ""}]
+)
+def test_a_trained_job_without_hydras_last_record_is_launched_again(
+    records: dict[str, str], works: Launch, tmp_path: Path
+) -> None:
+    """It was killed between its training and the end of what Hydra writes, file by file and not atomically."""
+    leave_hydra_records(tmp_path / "5", records)
     RunFolder(tmp_path / "5").write_metrics({names.STATUS: names.FINISHED, names.VALUE: 0.7})
     launcher = Launcher(works)
     kept(tmp_path, launcher)

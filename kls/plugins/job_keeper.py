@@ -96,9 +96,10 @@ def failure_in(folder: Path) -> str | None:
 
 
 def _ended(folder: Path) -> bool:
-    """Whether nothing is left to be done: the training has ended, and Hydra has left its records."""
+    """Whether nothing is left to be done: the training has ended, and Hydra has written the last of its records."""
     status = RunFolder(folder).read_metrics().get(names.STATUS)
-    return status == names.FAILED or (status in names.ENDED and (folder / ".hydra").is_dir())
+    last = folder / ".hydra" / "overrides.yaml"
+    return status == names.FAILED or (status in names.ENDED and last.is_file() and last.stat().st_size > 0)
 
 
 def _folder_overrides(folder: Path) -> list[str]:
