@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
@@ -14,7 +14,7 @@ from kls.blas import add_product
 from kls.core import cross_entropy, schedule
 from kls.core.adam import Adam
 from kls.core.architecture import Architecture
-from kls.core.augmentation import Augmentation, Augmenter, augment_share
+from kls.core.augmentation import Augmentation, Augmenter, augment_share, n_views
 from kls.core.batches import Batches
 from kls.core.network import Network
 from kls.core.parameter import Block
@@ -29,11 +29,14 @@ from kls.settings import AugmentationSettings, CyclicSettings, DataSettings, Set
 
 def data_set(settings: Settings) -> DataSet:
     """The data set; the last one is kept, since the runs of a sweep mostly share it."""
-    return _cached_data_set(settings.data.model_dump_json(), settings.dtype)
+    seen_anew = settings.ensemble.reach is not None or any(
+        _augmentation(wish).enabled for wish in (settings.data.augmentation, settings.data.test_augmentation)
+    )
+    return _cached_data_set(settings.data.model_dump_json(), settings.dtype, keep_pixels=seen_anew)
 
 
 @lru_cache(maxsize=1)
-def _cached_data_set(data_json: str, dtype: str) -> DataSet:
+def _cached_data_set(data_json: str, dtype: str, keep_pixels: bool) -> DataSet:
     data = DataSettings.model_validate_json(data_json)
     root = Path(data.root).expanduser()
     loaded = load_dataset(
@@ -47,7 +50,7 @@ def _cached_data_set(data_json: str, dtype: str) -> DataSet:
         split_seed=data.split_seed,
         dtype=dtype,
     )
-    return loaded if data.projection is None else project(loaded, data.projection, root)
+    return loaded if data.projection is None else project(loaded, data.projection, root, data.whitening, keep_pixels)
 
 
 def test_split(settings: Settings, data: DataSet) -> Split:
@@ -55,8 +58,25 @@ def test_split(settings: Settings, data: DataSet) -> Split:
     wish = settings.data.test_augmentation
     if wish.share == 0.0 or not _augmentation(wish).enabled:
         return data.test
+    return Split(data.projected(_test_pixels(settings, data)), data.test.y)
+
+
+def _test_pixels(settings: Settings, data: DataSet) -> np.ndarray:
+    wish, pixels = settings.data.test_augmentation, data.pixels.test.x
     rng = stream(settings.order_seed, "test augmentation")
-    return Split(augment_share(data.test.x, _augmentation(wish), wish.share, data.image_shape, rng), data.test.y)
+    return augment_share(pixels, _augmentation(wish), wish.share, data.image_shape, rng)
+
+
+def views(settings: Settings, data: DataSet, split: str) -> Callable[[], Iterator[np.ndarray]]:
+    """Gives, each time that it is called, the inputs (n, d or k) of "val" or "test" in each view of the ensemble."""
+    reach = settings.ensemble.reach
+    if reach is None:
+        return lambda: iter([(test_split(settings, data) if split == "test" else data.val).x])
+    augmenter = Augmenter(Augmentation(flip=1.0, translate=1.0, reach=reach), data.image_shape)
+    pixels = _test_pixels(settings, data) if split == "test" else data.pixels.val.x
+    return lambda: (
+        data.projected(augmenter.applied(pixels, np.full(len(pixels), view))) for view in range(n_views(reach))
+    )
 
 
 def _augmentation(settings: AugmentationSettings) -> Augmentation:
@@ -66,11 +86,13 @@ def _augmentation(settings: AugmentationSettings) -> Augmentation:
 def architecture(settings: Settings, data: DataSet) -> Architecture:
     """The network that model settings and data set make together."""
     model = settings.model
+    n_inputs = data.train.x.shape[1]
+    whitened = settings.data.whitening is not None
     return Architecture(
-        n_inputs=data.train.x.shape[1],
+        n_inputs=n_inputs,
         hidden=tuple(model.hidden),
         n_classes=len(data.class_names),
-        fan_in=math.prod(data.image_shape),  # of the pictures, also where their inputs are projected
+        fan_in=n_inputs if whitened else math.prod(data.image_shape),  # a rotation keeps the sum of the variances
         bn=model.bn.placement if model.bn.enabled else None,
         bn_epsilon=model.bn.epsilon,
         bn_statistics=model.bn.statistics,
@@ -89,8 +111,11 @@ def batches(settings: Settings, data: DataSet) -> Batches:
         data.train.y, len(data.class_names), settings.model.label_smoothing, np.dtype(settings.dtype)
     )
     wish = _augmentation(settings.data.augmentation)
-    augmenter = Augmenter(wish, data.image_shape) if wish.enabled else None
-    return Batches(data.train.x, q, settings.batch_size, settings.order_seed, augmenter)
+    if not wish.enabled:
+        return Batches(data.train.x, q, settings.batch_size, settings.order_seed)
+    augmenter = Augmenter(wish, data.image_shape)
+    axes = None if data.projection is None else data.projection.axes
+    return Batches(data.pixels.train.x, q, settings.batch_size, settings.order_seed, augmenter, axes)
 
 
 def n_steps(settings: Settings, steps_per_epoch: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import functools
 import os
@@ -80,9 +81,13 @@ def _raised_by_hydra(error: BaseException) -> bool:
 
 
 def _discard(folder: Path) -> None:
-    """Remove a run's folder in which nothing but Hydra's own records has been written yet."""
+    """Remove a run's folder in which nothing but Hydra's own records has been written yet, and what held it alone."""
     if not (folder / names.CONFIG).exists() and (folder / ".hydra").is_dir():
         shutil.rmtree(folder, ignore_errors=True)
+        with contextlib.suppress(OSError):  # others stand there
+            for parent in folder.parents:
+                if Path.cwd() / "outputs" in parent.parents:
+                    parent.rmdir()
 
 
 def reporting(main: Callable[[], None]) -> None:

@@ -49,9 +49,9 @@ def run(argv: Sequence[str]) -> None:
     from kls.evaluation_report import score_splits
     from kls.plots.confusion import plot_confusion
     from kls.records.atomic import write_json
-    from kls.settings import validate
     from kls.summary import network_name
     from kls.trained_network import load_network, load_settings
+    from kls.validation import validate
 
     settings = load_settings(wish.folder)
     if wish.statistics and not settings.model.bn.enabled:

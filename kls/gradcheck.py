@@ -19,7 +19,8 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from kls.cli import reporting, run_hydra
-from kls.settings import GradcheckSettings, validate, validate_group
+from kls.settings import GradcheckSettings
+from kls.validation import validate, validate_group
 
 log = logging.getLogger("kls")
 

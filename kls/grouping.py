@@ -6,10 +6,11 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from kls.flat_settings import MANNER, flatten
 from kls.pruning import companies
 from kls.records import names
 from kls.records.run_folder import RunFolder
-from kls.settings import MANNER, CyclicSettings, flatten
+from kls.settings import CyclicSettings
 from kls.training import Job
 
 # What each member may have for itself.
@@ -41,7 +42,7 @@ def _key(job: Job, company: tuple[str, ...] | None) -> str:
     shared |= {"steps": steps, "epochs": plan.epochs, "data.root": job.settings.data.root, "from_step": job.step}
     if company:
         shared |= {"from_step": None, "company": company}
-    if isinstance(plan, CyclicSettings) and (job.settings.pruning.rule or job.settings.ensemble):
+    if isinstance(plan, CyclicSettings) and (job.settings.pruning.rule or job.settings.ensemble.snapshots):
         shared["cycle"] = plan.n_s
     return json.dumps(shared)
 

@@ -11,12 +11,12 @@ from kls.plots.curves import plot_curves
 from kls.plots.weights import plot_weights
 from kls.records import names
 from kls.records.run_folder import RunFolder
-from kls.settings import validate
 from kls.summary import network_name
+from kls.validation import validate
 
 
 def draw(folder: Path) -> None:
-    """Write curves.png, and weights.png where the network has inputs of a picture's shape."""
+    """Write curves.png, and weights.png where the network's inputs are pixels."""
     run = RunFolder(folder)
     rows = run.read_history()
     metrics, config = run.read_metrics(), run.read_config()
@@ -25,7 +25,6 @@ def draw(folder: Path) -> None:
     if rows:
         history = {column: np.array([row[column] for row in rows]) for column in names.HISTORY_COLUMNS}
         plot_curves(history, folder / names.CURVES, title)
-    if run.has(names.LAST):
+    if run.has(names.LAST) and settings.data.projection is None:
         first = run.read_checkpoint(names.LAST)["W1"]
-        if len(first) == np.prod(IMAGE_SHAPE):
-            plot_weights(first, IMAGE_SHAPE, folder / names.WEIGHTS, f"First-layer weights: {title}")
+        plot_weights(first, IMAGE_SHAPE, folder / names.WEIGHTS, f"First-layer weights: {title}")

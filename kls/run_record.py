@@ -152,7 +152,7 @@ class RunRecord:
         splits = [s for s in names.SPLITS if s != "test" or self.settings.evaluation.test]
         self.metrics |= {names.metric(split, "accuracy"): 1.0 / n_classes for split in splits}
         self.metrics |= {names.metric(split, q): None for split in splits for q in ("loss", "cost")}
-        if self.settings.ensemble:
+        if self.settings.ensemble.snapshots:
             for split in splits[1:]:
                 self.add_ensemble(split, math.inf, 1.0 / n_classes)
         self.write_metrics(

@@ -2,24 +2,14 @@
 
 The classes mirror conf/: a key ``model.bn.momentum`` there is ``settings.model.bn.momentum`` here.
 conf/ says what each one means and its unit; here stand its type, range and allowed combinations.
+`kls.validation` tells the faults of a configuration in words.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Discriminator,
-    Field,
-    Tag,
-    ValidationError,
-    field_validator,
-    model_validator,
-)
-
-from kls.errors import UserError
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
 
 Positive = Annotated[float, Field(gt=0)]
 NonNegative = Annotated[float, Field(ge=0)]
@@ -27,6 +17,7 @@ Count = Annotated[int, Field(ge=1)]
 Seed = Annotated[int, Field(ge=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Rate = Annotated[float, Field(ge=0, lt=1)]
+Reach = Annotated[int, Field(ge=0, le=31)]
 
 
 class _Group(BaseModel):
@@ -137,7 +128,7 @@ class AdamSettings(_Group):
 class AugmentationSettings(_Group):
     flip: Share
     translate: Share
-    reach: Annotated[int, Field(ge=0, le=31)]
+    reach: Reach
 
     @model_validator(mode="after")
     def _shift_needs_both(self) -> AugmentationSettings:
@@ -162,15 +153,12 @@ class DataSettings(_Group):
     augmentation: AugmentationSettings
     test_augmentation: TestAugmentationSettings
     projection: Annotated[float, Field(gt=0, le=1)] | None
+    whitening: Positive | None
 
     @model_validator(mode="after")
-    def _pictures_stay_pictures(self) -> DataSettings:
-        if self.projection is not None and (
-            self.augmentation.flip or self.augmentation.reach or self.test_augmentation.share
-        ):
-            raise ValueError(
-                f"projection={self.projection} leaves no pictures to augment: set it to null, or drop augmentation"
-            )
+    def _axes_to_whiten(self) -> DataSettings:
+        if self.whitening is not None and self.projection is None:
+            raise ValueError(f"whitening={self.whitening} needs axes: set projection, 1 to keep them all")
         return self
 
 
@@ -178,6 +166,17 @@ class EvaluationSettings(_Group):
     every_steps: Count | None
     n_train: Count
     test: bool
+
+
+class EnsembleSettings(_Group):
+    snapshots: Annotated[int, Field(ge=0)]
+    reach: Reach | None
+
+    @model_validator(mode="after")
+    def _views_need_snapshots(self) -> EnsembleSettings:
+        if self.reach is not None and not self.snapshots:
+            raise ValueError(f"reach={self.reach} needs snapshots of at least 1, the final network")
+        return self
 
 
 class PruningSettings(_Group):
@@ -205,7 +204,7 @@ class Settings(_Group):
     optimizer: Annotated[SGDSettings | AdamSettings, Field(discriminator="kind")]
     data: DataSettings
     evaluation: EvaluationSettings
-    ensemble: bool
+    ensemble: EnsembleSettings
     pruning: PruningSettings
     checkpoint_seconds: NonNegative
     threads: Count
@@ -236,8 +235,11 @@ class Settings(_Group):
         if not isinstance(schedule, CyclicSettings):
             if self.pruning.rule and self.pruning.at == "cycle":
                 raise ValueError(f"pruning.at=cycle needs a cyclic schedule, not {schedule.kind}: set pruning.at=epoch")
-            if self.ensemble:
-                raise ValueError(f"ensemble=true needs a cyclic schedule, not {schedule.kind}: a snapshot ends a cycle")
+            if self.ensemble.snapshots:
+                raise ValueError(
+                    f"ensemble.snapshots={self.ensemble.snapshots} needs a cyclic schedule, not {schedule.kind}: "
+                    f"a snapshot ends a cycle"
+                )
         return self
 
 
@@ -246,84 +248,3 @@ class GradcheckSettings(_Group):
     dimensions: Count
     eps: Positive
     tolerance: Positive
-
-
-# Settings that say how a run is carried out, not what it computes: they may change on resume.
-MANNER = (
-    "name",
-    "resume",
-    "dry_run",
-    "max_failures",
-    "threads",
-    "plots",
-    "progress",
-    "checkpoint_seconds",
-    "data.root",
-    "data.download",
-)
-
-_TAGS = {"sgd", "adam", "cyclic", "constant", "step", "rate", "rates"}  # of unions, in the place of a fault
-
-
-G = TypeVar("G", bound=BaseModel)
-
-
-def validate(config: dict[str, Any]) -> Settings:
-    """The settings of a resolved configuration.
-
-    Raises UserError with a line a fault: the key, its value and what is allowed.
-    """
-    return validate_group(Settings, config)
-
-
-def validate_group(group: type[G], config: Any, prefix: str = "") -> G:
-    """One group of settings; ``prefix`` is its key in the whole configuration. Raises UserError as `validate`."""
-    try:
-        return group.model_validate(config)
-    except ValidationError as error:
-        lines = dict.fromkeys(_line(fault, prefix) for fault in error.errors(include_url=False))
-        raise UserError("\n".join(lines)) from None
-
-
-def _line(fault: Any, prefix: str) -> str:
-    parts = [prefix] if prefix else []
-    for part in fault["loc"]:
-        if isinstance(part, int) and parts:
-            parts[-1] += f"[{part}]"
-        elif str(part) not in _TAGS:
-            parts.append(str(part))
-    key = ".".join(parts)
-    if fault["type"] == "extra_forbidden":
-        return f"{key}: there is no such setting; see conf/ for those there are"
-    if fault["type"] == "missing":
-        return f"{key}: is missing"
-    if fault["type"] == "union_tag_invalid":
-        return f"{key}.kind={fault['ctx']['tag']}: must be one of {fault['ctx']['expected_tags']}"
-    says = fault["msg"].replace("Input should be", "must be").removeprefix("Value error, ")
-    if isinstance(fault["input"], dict):
-        return f"{key}: {says}" if key else says
-    return f"{key}={_shown(fault['input'])}: {says}"
-
-
-def _shown(value: Any) -> str:
-    if isinstance(value, BaseModel):
-        return "..."
-    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def flatten(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested settings as one level with dotted keys; lists stay lists."""
-    flat: dict[str, Any] = {}
-    for key, value in config.items():
-        if isinstance(value, dict):
-            flat |= flatten(value, f"{prefix}{key}.")
-        else:
-            flat[f"{prefix}{key}"] = value
-    return flat
-
-
-def differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
-    """Lines "key: old -> new" for all settings that decide what a run computes and are not the same."""
-    was, now = flatten(old), flatten(new)
-    keys = [key for key in {**was, **now} if key not in MANNER and was.get(key) != now.get(key)]
-    return [f"{key}: {_shown(was.get(key))} -> {_shown(now.get(key))}" for key in keys]

@@ -1,12 +1,13 @@
 """An ensemble of the networks that each run passes through: those of the ends of its cycles, where the rate is lowest.
 
 The ensemble's answer is the mean of their softmax outputs (Huang et al. 2017, "Snapshot ensembles: train 1, get M for
-free"). The snapshots are kept in the runs' folders, and read again one cycle at a time.
+free": the last m of the M snapshots). They are kept in the runs' folders.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,6 @@ from kls import build
 from kls.core.architecture import Architecture
 from kls.core.evaluation import probabilities
 from kls.core.population import Population
-from kls.data.dataset import Split
 from kls.errors import UserError
 from kls.records import names
 from kls.records.run_folder import RunFolder
@@ -26,37 +26,48 @@ class Snapshots:
     """The snapshots of the runs of one population, which share their cycles."""
 
     def __init__(self, shared: Settings, n_steps: int) -> None:
-        """Raises UserError where the training of ``n_steps`` has not one whole cycle."""
+        """Raises UserError where the training of ``n_steps`` has fewer whole cycles than the ensemble has members."""
         assert isinstance(shared.optimizer.schedule, CyclicSettings)
         self.period = 2 * shared.optimizer.schedule.n_s
-        self.cycles = range(1, n_steps // self.period + 1)
-        if not self.cycles:
-            raise UserError(f"ensemble=true: {n_steps} steps are not one whole cycle, which has {self.period}")
+        n = n_steps // self.period
+        m = shared.ensemble.snapshots
+        self.cycles = range(n - m + 1, n + 1)
+        if m > n:
+            raise UserError(
+                f"ensemble.snapshots={m}: must be at most the {n} whole cycles, of {self.period} steps each, "
+                f"that a training of {n_steps} steps has"
+            )
 
     def keep(self, population: Population, folders: Sequence[Path]) -> None:
         """At the end of a cycle, write every member's network to its folder; ``folders`` of all that began."""
-        if population.step % self.period == 0:
-            name = names.SNAPSHOT.format(population.step // self.period)
+        cycle, rest = divmod(population.step, self.period)
+        if rest == 0 and cycle in self.cycles:
+            name = names.SNAPSHOT.format(cycle)
             for k, i in enumerate(population.ids):
                 state = population.network.member_state(k) | {"step": np.array(population.step)}
                 RunFolder(folders[i]).write_checkpoint(name, state)
 
     def scores(
-        self, architecture: Architecture, folders: Sequence[Path], batch_size: int, splits: Mapping[str, Split]
-    ) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-        """Mean cross-entropy and share of right answers, each (K,) float64, of each run's ensemble on each split."""
-        network = build.blank_network(architecture, [0.0] * len(folders), batch_size)
-        sums = {name: np.zeros((len(s.y), len(folders), architecture.n_classes)) for name, s in splits.items()}
-        for cycle in self.cycles:
-            for k, folder in enumerate(folders):
-                network.load_member(k, RunFolder(folder).read_checkpoint(names.SNAPSHOT.format(cycle)))
-            for name, split in splits.items():
-                sums[name] += probabilities(network, split.x)
-        return {name: _scores(sums[name] / len(self.cycles), split.y) for name, split in splits.items()}
+        self,
+        architecture: Architecture,
+        folders: Sequence[Path],
+        batch_size: int,
+        views: Callable[[], Iterable[np.ndarray]],
+        labels: np.ndarray,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Mean cross-entropy and share of right answers of each run's ensemble, each (K,) float64.
 
-
-def _scores(p: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Of distributions p (N, K, C) and integer labels (N,)."""
-    of_label = p[np.arange(len(labels)), :, labels]
-    right = np.argmax(p, axis=2) == labels[:, None]
-    return -np.mean(np.log(of_label), axis=0), np.mean(right, axis=0)
+        All snapshots of all runs answer together, as one population.
+        views: gives the inputs (n, d) of the same pictures once for each view; labels (n,) int.
+        """
+        k, m = len(folders), len(self.cycles)
+        network = build.blank_network(architecture, [0.0] * (k * m), batch_size)
+        for i, (folder, cycle) in enumerate(product(folders, self.cycles)):
+            network.load_member(i, RunFolder(folder).read_checkpoint(names.SNAPSHOT.format(cycle)))
+        total, n = np.zeros((len(labels), k, architecture.n_classes)), 0
+        for x in views():
+            total += probabilities(network, x).reshape(len(labels), k, m, -1).sum(axis=2)
+            n += m
+        of_label = total[np.arange(len(labels)), :, labels] / n
+        right = np.argmax(total, axis=2) == labels[:, None]
+        return -np.mean(np.log(of_label), axis=0), np.mean(right, axis=0)

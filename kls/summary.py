@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from kls.core.augmentation import n_views
 from kls.records import names
-from kls.settings import Settings
+from kls.settings import EnsembleSettings, Settings
 
 
 def network_name(settings: Settings) -> str:
@@ -40,15 +41,17 @@ def summary(settings: Settings, metrics: Mapping[str, Any], folder: Path) -> str
         )
         if "test_accuracy" in metrics:
             lines.append(("test", f"{metrics['test_accuracy']:.2%} (one seed)"))
-        if settings.ensemble:
-            lines.append(("ensemble", _ensemble(metrics)))
+        if settings.ensemble.snapshots:
+            lines.append(("ensemble", _ensemble(metrics, settings.ensemble)))
     speed = metrics["steps_per_second"]
     lines.append(("time", f"{metrics['seconds']:.1f} s" + (f", {speed:,.0f} steps a second" if speed else "")))
     lines.append(("folder", str(folder)))
     return "\n".join(f"{name:<11}{text}" for name, text in lines)
 
 
-def _ensemble(metrics: Mapping[str, Any]) -> str:
+def _ensemble(metrics: Mapping[str, Any], wish: EnsembleSettings) -> str:
     accuracies = {split: metrics.get(names.ensemble_metric(split, "accuracy")) for split in ("val", "test")}
     test = "" if accuracies["test"] is None else f", test {accuracies['test']:.2%}"
-    return f"validation {accuracies['val']:.2%}{test}: mean of the snapshots of all cycles"
+    cycles = "cycle" if wish.snapshots == 1 else f"{wish.snapshots} cycles"
+    views = "" if wish.reach is None else f", {n_views(wish.reach)} views of each picture"
+    return f"validation {accuracies['val']:.2%}{test}: mean of the snapshots of the last {cycles}{views}"

@@ -17,10 +17,12 @@ from omegaconf import DictConfig, OmegaConf
 
 from kls.cli import reporting, run_hydra
 from kls.errors import UserError
+from kls.flat_settings import differences
 from kls.records import names
 from kls.records.run_folder import RunFolder
 from kls.resume import resume_arguments
-from kls.settings import Settings, differences, validate
+from kls.settings import Settings
+from kls.validation import validate
 
 if TYPE_CHECKING:
     from kls.training import Job

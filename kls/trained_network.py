@@ -11,7 +11,8 @@ from kls.core.streams import stream
 from kls.data.dataset import DataSet
 from kls.errors import UserError
 from kls.records.run_folder import RunFolder
-from kls.settings import Settings, validate
+from kls.settings import Settings
+from kls.validation import validate
 
 
 def load_settings(folder: Path) -> Settings:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,7 @@ from kls import build
 from kls.controller import leave_if_orphaned
 from kls.core.evaluation import evaluate
 from kls.core.population import Population
-from kls.data.dataset import DataSet, Split
+from kls.data.dataset import DataSet
 from kls.pruning import Pruning
 from kls.records import names
 from kls.records.run_folder import RunFolder
@@ -59,7 +59,7 @@ class Session:
         if shared.pruning.rule:
             self.pruning = Pruning(shared, [job.folder for job in jobs], feed.steps_per_epoch, self.n_steps)
             self._periods.append(self.pruning.period)
-        self.snapshots = Snapshots(shared, self.n_steps) if shared.ensemble else None
+        self.snapshots = Snapshots(shared, self.n_steps) if shared.ensemble.snapshots else None
         if self.snapshots:
             self._periods.append(self.snapshots.period)
         members = [build.member(job.settings, self.n_steps) for job in jobs]
@@ -174,15 +174,16 @@ class Session:
                 for k, i in enumerate(self.population.ids):
                     self.records[i].add_final(name, scores, k)
             if self.snapshots:
-                self._score_ensemble({name: split for name, split in splits.items() if name != "train"})
+                self._score_ensemble([name for name in splits if name != "train"])
         self._save(names.FINISHED)
 
-    def _score_ensemble(self, splits: Mapping[str, Split]) -> None:
+    def _score_ensemble(self, splits: Sequence[str]) -> None:
         assert self.snapshots is not None
-        ids = self.population.ids
-        folders, batch_size = [self.jobs[i].folder for i in ids], self.jobs[0].settings.batch_size
-        found = self.snapshots.scores(self.architecture, folders, batch_size, splits)
-        for name, (losses, accuracies) in found.items():
+        ids, shared = self.population.ids, self.jobs[0].settings
+        folders = [self.jobs[i].folder for i in ids]
+        for name in splits:
+            views, labels = build.views(shared, self.data, name), getattr(self.data, name).y
+            losses, accuracies = self.snapshots.scores(self.architecture, folders, shared.batch_size, views, labels)
             for i, loss, accuracy in zip(ids, losses, accuracies, strict=True):
                 self.records[i].add_ensemble(name, float(loss), float(accuracy))
 

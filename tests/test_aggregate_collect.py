@@ -11,8 +11,8 @@ from made_up_runs import CONFIG, make_failed_start, make_run, make_sweep
 from kls.aggregate.collect import Collection, collect
 from kls.aggregate.configs import read_config
 from kls.errors import UserError
+from kls.flat_settings import flatten
 from kls.records import names
-from kls.settings import flatten
 
 
 def collected(*paths: Path) -> tuple[Collection, list[str]]:

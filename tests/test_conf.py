@@ -9,7 +9,8 @@ from entry_points import composed
 
 from kls.cli import project_root
 from kls.errors import UserError
-from kls.settings import GradcheckSettings, validate, validate_group
+from kls.settings import GradcheckSettings
+from kls.validation import validate, validate_group
 
 CONF = project_root() / "conf"
 MODELS: dict[str, tuple[list[int], bool, str]] = {
@@ -66,7 +67,8 @@ def test_data_sets(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert validate(composed(f"data={name}")).data.model_dump() == {
         "source": DATA[name], "root": "/somewhere/else", "download": True, "seed": 0, "split_seed": 0,
         "n_train": None, "n_val": 5000, "n_test": None,
-        "augmentation": no_change, "test_augmentation": no_change | {"share": 0.0}, "projection": None,
+        "augmentation": no_change, "test_augmentation": no_change | {"share": 0.0},
+        "projection": None, "whitening": None,
     }  # fmt: skip
 
 
@@ -86,7 +88,7 @@ def test_defaults_of_a_run() -> None:
     assert settings.pruning.model_dump() == {
         "rule": None, "at": "cycle", "n_startup": 5, "n_warmup": 0, "min_resource": 1, "reduction_factor": 2,
     }  # fmt: skip
-    assert settings.ensemble is False
+    assert settings.ensemble.model_dump() == {"snapshots": 0, "reach": None}
     assert (settings.name, settings.resume, settings.threads) == (None, None, 1)
 
 

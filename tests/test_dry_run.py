@@ -12,7 +12,8 @@ from small_sweeps import TINY, stages_argument, sweep_in
 from kls import calibration
 from kls.calibration import estimated_seconds
 from kls.plugins import dry_run
-from kls.settings import Settings, validate
+from kls.settings import Settings
+from kls.validation import validate
 
 STAGES = stages_argument(
     "name:coarse,sampler:random,trials:20,params:{lam:{low:1e-5,high:0.1,scale:log}},"

@@ -13,8 +13,9 @@ from entry_points import composed
 from kls.grouping import groups, share_out
 from kls.records import names
 from kls.records.run_folder import RunFolder
-from kls.settings import Settings, validate
+from kls.settings import Settings
 from kls.training import Job
+from kls.validation import validate
 
 
 @lru_cache
@@ -80,7 +81,7 @@ def test_members_of_one_population(command: str) -> None:
         "data.test_augmentation.share=0.5",
         "evaluation.test=false",
         "evaluation.every_steps=9",
-        "ensemble=true",
+        "ensemble.snapshots=2",
         "pruning.rule=median",
         "pruning.n_warmup=1",
     ],
@@ -89,7 +90,9 @@ def test_members_of_different_populations(command: str) -> None:
     assert grouped("", command, "lam=0.2", command) == [[0, 2], [1, 3]]
 
 
-@pytest.mark.parametrize("setting", ["ensemble=true", "pruning.rule=halving", "pruning.rule=median pruning.at=epoch"])
+@pytest.mark.parametrize(
+    "setting", ["ensemble.snapshots=2", "pruning.rule=halving", "pruning.rule=median pruning.at=epoch"]
+)
 def test_cycles_of_one_length_where_something_is_done_at_their_ends(setting: str) -> None:
     longer = "optimizer.schedule.n_s=4500 optimizer.schedule.cycles=1"
     assert grouped(setting, f"{setting} {longer}", f"{setting} lam=0.2") == [[0, 2], [1]]

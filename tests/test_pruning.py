@@ -17,10 +17,11 @@ from kls.errors import UserError
 from kls.grouping import groups
 from kls.records import names
 from kls.records.run_folder import RunFolder
-from kls.settings import Settings, validate
+from kls.settings import Settings
 from kls.sweep.pruning import behind_median, behind_top_share
 from kls.training import Job
 from kls.training_pool import train_groups
+from kls.validation import validate
 
 # 12 steps are an epoch, 20 a cycle; there are 5 cycles.
 COMMON = (

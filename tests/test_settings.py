@@ -11,7 +11,9 @@ import yaml
 from entry_points import composed
 
 from kls.errors import UserError
-from kls.settings import MANNER, Settings, differences, flatten, is_folder_name, validate
+from kls.flat_settings import MANNER, differences, flatten
+from kls.settings import Settings, is_folder_name
+from kls.validation import validate
 
 RULES = [
     ("seed=-1", "seed=-1: must be greater than or equal to 0"),
@@ -84,10 +86,17 @@ RULES = [
         "data.test_augmentation.reach=3",
         "data.test_augmentation: translate=0.0 and reach=3 must both be above 0, or both be 0",
     ),
+    ("data.whitening=1", "data: whitening=1.0 needs axes: set projection, 1 to keep them all"),
+    ("data.projection=0.9 data.whitening=0", "data.whitening=0: must be greater than 0"),
     ("data.projection=0", "data.projection=0: must be greater than 0"),
     ("data.projection=1.01", "data.projection=1.01: must be less than or equal to 1"),
-    ("ensemble=1", "ensemble=1: must be a valid boolean"),
-    ("optimizer=sgd_step ensemble=true", "ensemble=true needs a cyclic schedule, not step: a snapshot ends a cycle"),
+    ("ensemble.snapshots=-1", "ensemble.snapshots=-1: must be greater than or equal to 0"),
+    ("ensemble.reach=1", "ensemble: reach=1 needs snapshots of at least 1, the final network"),
+    ("ensemble.snapshots=true", "ensemble.snapshots=true: must be a valid integer"),
+    (
+        "optimizer=sgd_step ensemble.snapshots=2",
+        "ensemble.snapshots=2 needs a cyclic schedule, not step: a snapshot ends a cycle",
+    ),
     ("pruning.rule=best", "pruning.rule=best: must be 'median' or 'halving'"),
     ("pruning.at=step", "pruning.at=step: must be 'cycle' or 'epoch'"),
     ("pruning.n_startup=-1", "pruning.n_startup=-1: must be greater than or equal to 0"),
@@ -157,15 +166,6 @@ def test_several_faults_are_told_a_line_each(config: dict[str, Any]) -> None:
         "lam=-1: must be greater than or equal to 0",
         "model.bn.momentum=2: must be less than 1",
     }
-
-
-def test_projected_inputs_cannot_be_augmented(config: dict[str, Any]) -> None:
-    projected = put(config, "data.projection", 0.9)
-    assert validate(projected).data.projection == 0.9
-    for key in ("augmentation.flip", "test_augmentation.share"):
-        assert refusal(put(projected, f"data.{key}", 0.5)) == (
-            "data: projection=0.9 leaves no pictures to augment: set it to null, or drop augmentation"
-        )
 
 
 def test_one_dropout_rate_a_layer(config: dict[str, Any]) -> None:

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from kls.errors import UserError
-from kls.settings import validate_group
 from kls.sweep.stages import Confirm, Narrow, Parameter, Search
+from kls.validation import validate_group
 
 INTERVAL = {"low": 1e-5, "high": 0.1, "scale": "log"}
 SEEDS = {"values": [0, 1]}

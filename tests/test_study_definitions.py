@@ -13,12 +13,13 @@ from small_sweeps import sweep_in
 
 from kls.cli import project_root
 from kls.errors import UserError
-from kls.settings import CyclicSettings, Settings, validate, validate_group
+from kls.settings import CyclicSettings, Settings
 from kls.studies import catalogue, miniature
 from kls.studies.definition import Figure, Study, read_study
 from kls.studies.plan import GRADCHECK, Task, Wish, plan
 from kls.studies.sweep_file import read_sweep_file
 from kls.sweep.stages import Search, Stage
+from kls.validation import validate, validate_group
 
 ROOT = project_root()
 NAMES = [*catalogue.FIVE, "questions"]

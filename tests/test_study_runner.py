@@ -187,7 +187,7 @@ def test_kill_and_ctrl_c(cifar_root: Path, tmp_path: Path, reported: list[str]) 
     write_study(tmp_path, sweep("long", *LONG))
     killed = Process(tmp_path)
     killed.wait_for_checkpoints(1)
-    assert mistake(study_in(tmp_path)).startswith("out: another process is running")
+    assert mistake(study_in(tmp_path)).startswith("out: another process is at work here")
     assert killed.send(signal.SIGKILL) == -signal.SIGKILL
     time.sleep(0.5)
     left = file_times(tmp_path / "out" / "steps")

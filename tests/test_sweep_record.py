@@ -123,7 +123,7 @@ def test_the_lock_ends_with_the_context_and_with_the_process_that_held_it(tmp_pa
     with subprocess.Popen([sys.executable, "-c", HOLDER, str(tmp_path)], stdout=subprocess.PIPE) as holder:
         assert holder.stdout is not None
         assert holder.stdout.readline() == b"held\n"
-        message = f"{tmp_path}: another process is running this sweep; wait for it, or stop it first"
+        message = f"{tmp_path}: another process is at work here; wait for it, or stop it first"
         with pytest.raises(UserError, match=f"^{re.escape(message)}$"), only_controller(tmp_path):
             pass
         holder.kill()

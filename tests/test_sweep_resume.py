@@ -214,7 +214,7 @@ def test_two_controllers_do_not_share_a_folder(finished: Path) -> None:
     for arguments in (("resume=sweep", SEARCH[-1]), SEARCH):
         with only_controller(finished):
             outcome = sweep_in(finished.parent, *arguments)
-        assert mistake(outcome) == f"{finished}: another process is running this sweep; wait for it, or stop it first"
+        assert mistake(outcome) == f"{finished}: another process is at work here; wait for it, or stop it first"
     assert file_times(finished) == before
 
 

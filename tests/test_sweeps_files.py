@@ -178,7 +178,7 @@ STAGES: dict[str, list[Stage]] = {
     ],
     "best_lam_by_data": [
         grid_with_test(
-            data__n_train=log_values(1000, 5000, 15_000, 45_000), lam=log(1e-5, 1e-1, steps=9), seed=THREE_SEEDS
+            data__n_train=log_values(1000, 5000, 15_000, 45_000), lam=log(1e-5, 1.0, steps=11), seed=THREE_SEEDS
         )
     ],
     "bn_statistics": [*statistics(20, 11_250), *statistics(100, 2250), *statistics(500, 450), *statistics(2500, 90)],
@@ -192,10 +192,10 @@ STAGES: dict[str, list[Stage]] = {
     "best_mlp": [
         Stage(
             name="search",
-            params={"lam": log(2e-4, 4e-3, steps=4)},
+            params={"lam": log(2e-4, 8e-4, steps=3)},
             budget=[*cycles(1), "optimizer.schedule.n_s=900"],
         ),
-        confirmed("search", [*cycles(4), "ensemble=true"], seeds=3),
+        confirmed("search", [*cycles(5), "ensemble.snapshots=2", "ensemble.reach=2"], seeds=3),
     ],
     "seeds": [grid_with_test("seeds", seed=FIVE_SEEDS)],
     "smoke": [
@@ -225,10 +225,10 @@ JOBS: dict[str, list[tuple[int, int]]] = {
     "jarvers2023_augmented": [(9, 2)],
     "bn_gain_by_depth": [(60, 2)],
     "best_lam_by_width": [(135, 1)],
-    "best_lam_by_data": [(108, 1)],
+    "best_lam_by_data": [(132, 1)],
     "bn_statistics": [(12, 1), (6, 1)] * 4,
     "epsilon_sigma": [(126, 1)],
-    "best_mlp": [(4, 1), (3, 4)],
+    "best_mlp": [(3, 1), (3, 5)],
     "seeds": [(5, 2)],
     "smoke": [(8, 1), (6, 1), (3, 2)],
 }
@@ -272,9 +272,11 @@ def test_stages_jobs_and_lengths(name: str, planned: Callable[..., Plan]) -> Non
         top = {"adam": 1e-3}.get(stage.name, 0.05 if name == "best_mlp" else 1e-1)
         assert (schedule.eta_min, schedule.eta_max) == (1e-5, top)
         if name == "best_mlp":
-            assert (settings.batch_size, schedule.n_s) == (250, 900 if stage.name == "search" else 2250)
+            assert (settings.batch_size, schedule.n_s) == (250, 900 if stage.name == "search" else 1800)
             assert (settings.model.hidden, settings.model.bn.enabled) == ([2048, 1024, 512], True)
-            assert settings.ensemble == (stage.name == "confirm")
+            assert (settings.data.projection, settings.data.whitening, settings.model.init.sigma) == (0.99, 2.0, 0.01)
+            ensemble = (2, 2) if stage.name == "confirm" else (0, None)
+            assert (settings.ensemble.snapshots, settings.ensemble.reach) == ensemble
         elif name != "bn_statistics":
             assert schedule.n_s == (100 if name == "smoke" else 2250)
             assert settings.batch_size == (450 if stage.name == "code" else 100)

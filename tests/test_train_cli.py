@@ -29,7 +29,7 @@ from kls import train
 from kls.cli import run_hydra
 from kls.data.dataset import DataSet
 from kls.records import names
-from kls.settings import validate
+from kls.validation import validate
 
 VARIANTS: dict[str, tuple[str, ...]] = {
     "ema": (),

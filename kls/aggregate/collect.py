@@ -15,10 +15,12 @@ import yaml
 from kls.aggregate.configs import read_config, read_yaml
 from kls.aggregate.sweep_stages import SweepStages, read_stages
 from kls.errors import UserError
+from kls.flat_settings import flatten
 from kls.records import names
 from kls.records.run_folder import RunFolder
-from kls.settings import ModelSettings, Settings, flatten, validate_group
+from kls.settings import ModelSettings, Settings
 from kls.summary import network_name
+from kls.validation import validate_group
 
 STATUSES = (names.FINISHED, names.DIVERGED, names.FAILED, names.RUNNING, names.INTERRUPTED, names.PRUNED)
 

@@ -10,8 +10,8 @@ from typing import Any
 import pandas as pd
 
 from kls.aggregate.collect import Run
+from kls.flat_settings import MANNER
 from kls.records import names
-from kls.settings import MANNER
 
 IDENTITY = ("folder", "sweep", "stage", "trial", names.STATUS, "model")
 DATA = ("data", "data_fingerprint")

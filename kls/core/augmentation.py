@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+BLOCK_ROWS = 1000
+
 
 @dataclass(frozen=True)
 class Augmentation:
@@ -34,7 +36,7 @@ class Augmentation:
         return flipped * side * side + np.where(moved, shifts, unmoved)
 
     def index_maps(self, image_shape: tuple[int, int, int]) -> np.ndarray:
-        """For each flip and shift, which flat source pixel fills each flat pixel: (2 (2 reach + 1)**2, d).
+        """For each flip and shift, which flat source pixel fills each flat pixel: (n_views, d).
 
         image_shape: (channels, height, width). -1 stands for an uncovered pixel.
         """
@@ -53,6 +55,11 @@ class Augmentation:
         )
 
 
+def n_views(reach: int) -> int:
+    """How many flips and shifts of a picture there are."""
+    return 2 * (2 * reach + 1) ** 2
+
+
 class Augmenter:
     """Applies drawn flips and shifts to batches of flattened pictures."""
 
@@ -69,6 +76,14 @@ class Augmenter:
         np.take(x.reshape(-1), index, out=out, mode="clip")
         out *= self._covered[choice]
 
+    def applied(self, x: np.ndarray, choice: np.ndarray) -> np.ndarray:
+        """All of the pictures x (N, d), as many as there are, each through the map ``choice`` (N,) names."""
+        seen = np.empty_like(x)
+        for start in range(0, len(x), BLOCK_ROWS):
+            rows = slice(start, start + BLOCK_ROWS)
+            self.apply(x[rows], choice[rows], seen[rows])
+        return seen
+
 
 def augment_share(
     x: np.ndarray, augmentation: Augmentation, share: float, image_shape: tuple[int, int, int], rng: np.random.Generator
@@ -77,10 +92,5 @@ def augment_share(
     augmenter = Augmenter(augmentation, image_shape)
     result = x.copy()
     chosen = np.sort(rng.permutation(len(x))[: round(share * len(x))])
-    choice = augmentation.draw(rng, len(chosen))
-    for start in range(0, len(chosen), 1000):
-        rows = chosen[start : start + 1000]
-        block = np.empty((len(rows), x.shape[1]), x.dtype)
-        augmenter.apply(x[rows], choice[start : start + 1000], block)
-        result[rows] = block
+    result[chosen] = augmenter.applied(x[chosen], augmentation.draw(rng, len(chosen)))
     return result

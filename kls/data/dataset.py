@@ -51,6 +51,7 @@ class DataSet:
             enters the network as (x - mean) / sd.
         fingerprint: 16 hex digits that differ if the pictures or labels of any of the sets differ.
         image_shape: a row of `x` reshaped to this is channels, rows, columns.
+        projection: what `x` was made of where it holds no pixels; then image_shape is that of the pictures.
     """
 
     name: str
@@ -62,6 +63,30 @@ class DataSet:
     sd: NDArray[np.float64]
     fingerprint: str
     image_shape: tuple[int, int, int] = IMAGE_SHAPE
+    projection: Projection | None = None
+
+    @property
+    def pixels(self) -> DataSet:
+        """The data set before any projection, which must have been kept."""
+        if self.projection is None:
+            return self
+        assert self.projection.pixels is not None
+        return self.projection.pixels
+
+    def projected(self, pixels: NDArray[np.floating]) -> NDArray[np.floating]:
+        """Inputs (n, k) of standardised pixels (n, d), which they are themselves without a projection."""
+        return pixels if self.projection is None else pixels @ self.projection.axes
+
+
+@dataclass(frozen=True)
+class Projection:
+    """How inputs were made of standardised pixels x (n, d): x @ axes, with axes (d, k) of the type of x.
+
+    pixels: the data set before, for those who augment its pictures; else None.
+    """
+
+    axes: NDArray[np.floating]
+    pixels: DataSet | None
 
 
 def load_dataset(

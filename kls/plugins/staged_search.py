@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import logging
-import sqlite3
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,17 +18,20 @@ from optuna.trial import TrialState
 
 from kls import controller
 from kls.errors import UserError
+from kls.flat_settings import MANNER, flatten
 from kls.plugins import samplers
 from kls.plugins.job_keeper import JobKeeper, failure_in
 from kls.plugins.search_space import ad_hoc_stage, as_text, distribution_overrides, meant_for_jobs, trial_value
+from kls.plugins.trial_storage import ENDED, ask_stale_trials_again, opened
 from kls.records import names
 from kls.records.run_folder import RunFolder
 from kls.resume import quoted
-from kls.settings import MANNER, Settings, flatten, validate, validate_group
+from kls.settings import Settings
 from kls.sweep import intervals
 from kls.sweep.intervals import Range, Trial
 from kls.sweep.record import SweepRecord, only_controller
 from kls.sweep.stages import Search, Stage
+from kls.validation import validate, validate_group
 
 log = logging.getLogger("kls")
 
@@ -89,15 +91,9 @@ class StagedSearch:
             self._report()
 
     def _run_stages(self) -> None:
-        self.storage = self._open_storage()
-        try:
+        with opened(self.folder / names.STUDY) as self.storage:
             for stage in self.search.stages:
                 self._run_stage(stage)
-        finally:
-            self.storage.remove_session()
-            with self.storage.engine.connect() as connection:
-                connection.exec_driver_sql("PRAGMA journal_mode = DELETE")  # one file again, for whoever reads it
-            self.storage.engine.dispose()
 
     def _check_before_any_job(self) -> list[Settings]:
         """Settings of the first job of every stage. Each text of a list is composed too: it may choose a file of conf/.
@@ -170,12 +166,12 @@ class StagedSearch:
         study = optuna.create_study(
             study_name=stage.name, storage=self.storage, direction="maximize", load_if_exists=True
         )
-        _ask_stale_trials_again(study)
+        ask_stale_trials_again(study)
         failed = study.get_trials(states=(TrialState.FAIL,))
         self.failures += [line for t in failed if (line := failure_in(folder / str(t.number)))]
         batch = stage.batch or (LEARNING_BATCH if stage.learns else LARGEST_BATCH)
         sampler = samplers.ListedPoints(points) if points else samplers.sampler_of(stage)
-        while (done := len(study.get_trials(states=_ENDED))) < n_trials:
+        while (done := len(study.get_trials(states=ENDED))) < n_trials:
             n = min(batch - done % batch, n_trials - done)
             self._run_batch(stage, folder, study, sampler, distribution_overrides(ranges, points), n)
         self._end_stage(stage, study, ranges, entry)
@@ -243,7 +239,7 @@ class StagedSearch:
 
     def _end_stage(self, stage: Stage, study: optuna.Study, ranges: dict[str, Range], entry: dict[str, Any]) -> None:
         complete = study.get_trials(states=(TrialState.COMPLETE,))
-        ends = {t.number: _status(self.folder / stage.name / str(t.number)) for t in study.get_trials(states=_ENDED)}
+        ends = {t.number: _status(self.folder / stage.name / str(t.number)) for t in study.get_trials(states=ENDED)}
         trials = [Trial(t.number, dict(t.params), float(t.values[0]), ends[t.number] == names.PRUNED) for t in complete]
         whole = [trial for trial in trials if not trial.pruned]
         if not whole:
@@ -264,17 +260,6 @@ class StagedSearch:
         for sentence in entry["edge"]:
             log.warning("EDGE in stage %s: %s", stage.name, sentence)
 
-    def _open_storage(self) -> optuna.storages.RDBStorage:
-        """The sweep's database; connected to by path, for in a URL some names of folders mean something else."""
-
-        def connect() -> sqlite3.Connection:
-            connection = sqlite3.connect(self.folder / names.STUDY, check_same_thread=False)
-            connection.execute("PRAGMA journal_mode = WAL")  # a crash loses no more than the last trials,
-            connection.execute("PRAGMA synchronous = NORMAL")  # which are then asked for again
-            return connection
-
-        return optuna.storages.RDBStorage("sqlite://", engine_kwargs={"creator": connect})
-
     def _report(self) -> None:
         from kls.aggregate import report
 
@@ -283,15 +268,6 @@ class StagedSearch:
             log.warning("%d jobs failed; the logs are in their folders:", len(self.failures))
             for line in self.failures:
                 log.warning("  %s", line)
-
-
-_ENDED = (TrialState.COMPLETE, TrialState.FAIL, TrialState.PRUNED)
-
-
-def _ask_stale_trials_again(study: optuna.Study) -> None:
-    """Trials that a killed controller left running wait again: the next batch takes them, parameters and all."""
-    for trial in study.get_trials(states=(TrialState.RUNNING,)):
-        study._storage.set_trial_state_values(trial._trial_id, state=TrialState.WAITING)
 
 
 def _status(folder: Path) -> str:

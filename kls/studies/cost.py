@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from kls.settings import flatten
+from kls.flat_settings import flatten
 from kls.studies.yaml_text import parsed
 from kls.sweep.stages import Stage
 

@@ -9,9 +9,10 @@ from typing import Any
 import yaml
 
 from kls.errors import UserError
-from kls.settings import flatten, validate_group
+from kls.flat_settings import flatten
 from kls.studies.yaml_text import parsed
 from kls.sweep.stages import Search, Stage
+from kls.validation import validate_group
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ def only_controller(folder: Path) -> Iterator[None]:
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        raise UserError(f"{folder}: another process is running this sweep; wait for it, or stop it first") from None
+        raise UserError(f"{folder}: another process is at work here; wait for it, or stop it first") from None
     try:
         yield
     finally:

@@ -1,0 +1,46 @@
+"""Settings as one level of dotted keys, and what is not the same in two of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel
+
+# Settings that say how a run is carried out, not what it computes: they may change on resume.
+MANNER = (
+    "name",
+    "resume",
+    "dry_run",
+    "max_failures",
+    "threads",
+    "plots",
+    "progress",
+    "checkpoint_seconds",
+    "data.root",
+    "data.download",
+)
+
+
+def flatten(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested settings as one level with dotted keys; lists stay lists."""
+    flat: dict[str, Any] = {}
+    for key, value in config.items():
+        if isinstance(value, dict):
+            flat |= flatten(value, f"{prefix}{key}.")
+        else:
+            flat[f"{prefix}{key}"] = value
+    return flat
+
+
+def differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
+    """Lines "key: old -> new" for all settings that decide what a run computes and are not the same."""
+    was, now = flatten(old), flatten(new)
+    keys = [key for key in {**was, **now} if key not in MANNER and was.get(key) != now.get(key)]
+    return [f"{key}: {shown(was.get(key))} -> {shown(now.get(key))}" for key in keys]
+
+
+def shown(value: Any) -> str:
+    """A value as it is typed on a command line."""
+    if isinstance(value, BaseModel):
+        return "..."
+    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,0 +1,52 @@
+"""Checks a configuration against the settings there are, and tells its faults a line each."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from kls.errors import UserError
+from kls.flat_settings import shown
+from kls.settings import Settings
+
+_TAGS = {"sgd", "adam", "cyclic", "constant", "step", "rate", "rates"}  # of unions, in the place of a fault
+
+G = TypeVar("G", bound=BaseModel)
+
+
+def validate(config: dict[str, Any]) -> Settings:
+    """The settings of a resolved configuration.
+
+    Raises UserError with a line a fault: the key, its value and what is allowed.
+    """
+    return validate_group(Settings, config)
+
+
+def validate_group(group: type[G], config: Any, prefix: str = "") -> G:
+    """One group of settings; ``prefix`` is its key in the whole configuration. Raises UserError as `validate`."""
+    try:
+        return group.model_validate(config)
+    except ValidationError as error:
+        lines = dict.fromkeys(_line(fault, prefix) for fault in error.errors(include_url=False))
+        raise UserError("\n".join(lines)) from None
+
+
+def _line(fault: Any, prefix: str) -> str:
+    parts = [prefix] if prefix else []
+    for part in fault["loc"]:
+        if isinstance(part, int) and parts:
+            parts[-1] += f"[{part}]"
+        elif str(part) not in _TAGS:
+            parts.append(str(part))
+    key = ".".join(parts)
+    if fault["type"] == "extra_forbidden":
+        return f"{key}: there is no such setting; see conf/ for those there are"
+    if fault["type"] == "missing":
+        return f"{key}: is missing"
+    if fault["type"] == "union_tag_invalid":
+        return f"{key}.kind={fault['ctx']['tag']}: must be one of {fault['ctx']['expected_tags']}"
+    says = fault["msg"].replace("Input should be", "must be").removeprefix("Value error, ")
+    if isinstance(fault["input"], dict):
+        return f"{key}: {says}" if key else says
+    return f"{key}={shown(fault['input'])}: {says}"
