@@ -22,14 +22,9 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from kls.errors import UserError
+from kls.project import project_root
 from kls.records import names
 from kls.settings import is_folder_name
-
-
-def project_root() -> Path:
-    """The folder that holds conf/ and sweeps/: the checkout, or the package where it is installed."""
-    package = Path(__file__).resolve().parent
-    return package if (package / "conf").is_dir() else package.parent
 
 
 def new_folder(root: str, name: Any, day: str, time: str) -> str:

@@ -22,7 +22,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 
-from kls.cli import project_root, reporting
+from kls.cli import reporting
+from kls.project import project_root
 from kls.studies import catalogue
 from kls.studies.definition import Study
 from kls.studies.plan import Task, Wish, plan

@@ -49,6 +49,30 @@ def test_without_records_of_hydra_the_network_names_the_model(tmp_path: Path) ->
     assert [run.identity["model"] for run in found.runs] == ["2-layer [30] with BN", "2-layer [30] with BN", None]
 
 
+@pytest.mark.parametrize(
+    ("chosen", "settings", "expected"),
+    [
+        ("9layer_bn", {"model__bn__placement": "after"}, "9layer_bn"),
+        ("3layer", {"model__hidden": [50]}, "2-layer [50]"),
+        ("3layer", {"model__bn__enabled": True}, "3-layer [50, 50] with BN"),
+        ("3layer_bn", {"model__bn__enabled": False}, "3-layer [50, 50]"),
+        ("3layer_bn", {"model__hidden": "of another version"}, "3layer_bn"),
+    ],
+)
+def test_a_network_other_than_that_of_the_chosen_file_has_its_own_name(
+    chosen: str, settings: dict[str, Any], expected: str, tmp_path: Path
+) -> None:
+    make_run(tmp_path / "0", model=chosen, **settings)
+    assert collected(tmp_path)[0].runs[0].identity["model"] == expected
+
+
+def test_a_file_of_ones_own_names_the_model(tmp_path: Path) -> None:
+    folder = make_run(tmp_path / "0", model="3layer", model__hidden=[7])
+    records = folder / ".hydra" / "hydra.yaml"
+    records.write_text(records.read_text().replace("3layer", "mine"))
+    assert collected(tmp_path)[0].runs[0].identity["model"] == "mine"
+
+
 def test_runs_of_a_sweep_have_stage_and_trial(tmp_path: Path) -> None:
     sweep = make_sweep(tmp_path / "study" / "s", [{"name": "coarse"}], metric="test_accuracy", status="running")
     make_run(sweep / "coarse" / "3")

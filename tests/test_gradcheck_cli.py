@@ -12,9 +12,9 @@ import pytest
 from entry_points import DATA, Array, Outcome, composed, gradcheck_in, python, run_folders
 
 from kls import gradient_table
-from kls.cli import project_root
 from kls.core.batch_norm import BatchNorm
 from kls.gradient_table import GradientPair, table
+from kls.project import project_root
 
 COLUMNS = [
     "parameter", "shape", "largest_error", "mean_error", "sum_analytic", "sum_numeric", "sum_of_errors", "on_a_kink",

@@ -13,8 +13,8 @@ from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from kls.cli import project_root
 from kls.plugins.job_configs import JobConfigs
+from kls.project import project_root
 
 
 @pytest.fixture

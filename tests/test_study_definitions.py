@@ -11,8 +11,8 @@ from entry_points import composed
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from small_sweeps import sweep_in
 
-from kls.cli import project_root
 from kls.errors import UserError
+from kls.project import project_root
 from kls.settings import CyclicSettings, Settings
 from kls.studies import catalogue, miniature
 from kls.studies.definition import Figure, Study, read_study
@@ -289,6 +289,15 @@ def test_names() -> None:
         UserError, match=r"^sweep=nets: there is no such file in .*sweeps; there are best_lam_by_data, "
     ):
         read_sweep_file(ROOT, "nets")
+
+
+def test_settings_of_a_sweep_file_and_the_model_it_chooses() -> None:
+    assert read_sweep_file(ROOT, "epsilon_sigma").settings == {
+        "model": "9layer_bn",
+        "name": "epsilon_sigma",
+        "data.projection": 0.99,
+        "optimizer.schedule.cycles": 1,
+    }
 
 
 def test_a_miniature_keeps_what_a_stage_is() -> None:

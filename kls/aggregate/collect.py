@@ -13,18 +13,14 @@ from typing import Any
 import yaml
 
 from kls.aggregate.configs import read_config, read_yaml
+from kls.aggregate.model_name import model_name
 from kls.aggregate.sweep_stages import SweepStages, read_stages
 from kls.errors import UserError
 from kls.flat_settings import flatten
 from kls.records import names
 from kls.records.run_folder import RunFolder
-from kls.settings import ModelSettings, Settings
-from kls.summary import network_name
-from kls.validation import validate_group
 
 STATUSES = (names.FINISHED, names.DIVERGED, names.FAILED, names.RUNNING, names.INTERRUPTED, names.PRUNED)
-
-_CHOSEN_MODEL = re.compile(r"^ +choices:\n(?: {6}.*\n)*? {6}model: (\S+)$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -138,7 +134,7 @@ def _read(path: Path) -> Run:
     if config is None and status != names.FAILED:
         raise UserError(f"{path}: is {status}, but has no {names.CONFIG}")
     overrides = _overrides(path) if config is None else {}
-    model = _chosen_model(path) or _network(config) or overrides.get("model")
+    model = model_name(path, config) or overrides.get("model")
     return Run(
         path,
         {names.STATUS: status, "model": model},
@@ -149,24 +145,6 @@ def _read(path: Path) -> Run:
 
 def _is_finite(value: Any) -> bool:
     return isinstance(value, int | float) and math.isfinite(value)
-
-
-def _chosen_model(path: Path) -> str | None:
-    """The file of conf/model that was chosen, from the records of Hydra."""
-    try:
-        chosen = _CHOSEN_MODEL.search((path / ".hydra" / "hydra.yaml").read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError):
-        return None
-    return chosen[1] if chosen else None
-
-
-def _network(config: dict[str, Any] | None) -> str | None:
-    """The network's name, from the settings of the model alone: others may be those of another version."""
-    try:
-        valid: dict[str, Any] = {"model": validate_group(ModelSettings, (config or {}).get("model"))}
-    except UserError:
-        return None
-    return network_name(Settings.model_construct(**valid))
 
 
 def _overrides(path: Path) -> dict[str, Any]:

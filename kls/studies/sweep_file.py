@@ -17,7 +17,7 @@ from kls.validation import validate_group
 
 @dataclass(frozen=True)
 class SweepFile:
-    """The stages of a sweep and its settings beside them, with dotted keys."""
+    """The stages of a sweep and its settings beside them, with dotted keys; groups such as model have file names."""
 
     stages: list[Stage]
     settings: dict[str, Any]
@@ -29,10 +29,16 @@ def read_sweep_file(root: Path, name: str) -> SweepFile:
     try:
         content = parsed(path.read_text(encoding="utf-8"))
         stages = content.pop("hydra")["sweeper"]["stages"]
+        choices = _choices(content.pop("defaults", []))
     except FileNotFoundError:
         known = ", ".join(sorted(p.stem for p in path.parent.glob("*.yaml")))
         raise UserError(f"sweep={name}: there is no such file in {path.parent}; there are {known}") from None
     except (OSError, KeyError, TypeError, AttributeError, yaml.YAMLError) as error:
         raise UserError(f"{path}: holds no stages ({' '.join(str(error).split())})") from None
     search = validate_group(Search, {"stages": stages}, str(path))
-    return SweepFile(list(search.stages), flatten(content))
+    return SweepFile(list(search.stages), choices | flatten(content))
+
+
+def _choices(defaults: list[dict[str, str]]) -> dict[str, str]:
+    """Groups and the files chosen of them, from entries such as {"override /model": 9layer_bn}."""
+    return {group.removeprefix("override /"): file for entry in defaults for group, file in entry.items()}
