@@ -238,6 +238,21 @@ def test_learning(sensitivity: Runs) -> None:
     ]
 
 
+def test_kinds_that_learn_alike_share_a_sentence(tmp_path: Path) -> None:
+    learns = {1e-12: (1, 1), 1e-8: (1, 1), 1e-6: (1, 0), 1e-3: (0, 0), 1e-2: (1, 0)}
+    for epsilon, (at_large, at_small) in learns.items():
+        for sigma, learnt in ((0.1, at_large), (1e-3, at_small)):
+            score = 0.4 if learnt else 0.1
+            own = {"model__bn__epsilon": epsilon, "model__init__sigma": sigma}
+            make_run(tmp_path / f"{epsilon}-{sigma}", score, test=score, **own)
+    finding = Learning(kind="learning", step="s", setting="sigma", by="epsilon")
+    assert learning(finding, runs_of(tmp_path))[0] == (
+        "Epsilon 1e-12 and 1e-08 learn at every sigma (0.1 and 0.001; 2 runs each). "
+        "Epsilon 1e-06 and 0.01 learn at sigma 0.1 (1 run each) and stay at chance at sigma 0.001 (1 run each). "
+        "Epsilon 0.001 stays at chance at every sigma (0.1 and 0.001; 2 runs)."
+    )
+
+
 def test_a_cross(tmp_path: Path) -> None:
     """Of two kinds, one of which has two momenta; 100 precise has no runs."""
     scores = {(20, "ema", 0.5): 0.30, (20, "ema", 0.9): 0.40, (20, "precise", 0.9): 0.45,

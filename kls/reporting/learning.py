@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,8 @@ from kls.reporting.results import Runs
 from kls.reporting.selection import same_as
 from kls.reporting.wording import LEARNT, capital, is_accuracy, listed, name_of
 from kls.studies.definition import Learning
+
+Counts = Mapping[str, tuple[int, int]]  # by value of the setting: how many of how many runs learn
 
 
 def learning(finding: Learning, runs: Runs) -> tuple[str, list[Block]]:
@@ -35,14 +38,12 @@ def learning(finding: Learning, runs: Runs) -> tuple[str, list[Block]]:
         for kind in kinds
         for setting in settings
     }
-    sentences = [
-        _sentence(
-            _kind(heads[by], kind),
-            heads[key],
-            {setting_text(s): cells[kind, s] for s in settings if cells[kind, s].size},
-        )
+    counts = {
+        _kind(heads[by], kind): {
+            setting_text(setting): _count(cells[kind, setting]) for setting in settings if cells[kind, setting].size
+        }
         for kind in kinds
-    ]
+    }
     columns = [Column(heads[by], [_kind(heads[by], kind) for kind in kinds])]
     for setting in settings:
         texts = [_cell(cells[kind, setting]) for kind in kinds]
@@ -52,7 +53,7 @@ def learning(finding: Learning, runs: Runs) -> tuple[str, list[Block]]:
         f"How many runs learn, which is to end above {LEARNT:g} % {name_of(finding.score)} on {data}, 2 points above "
         f"chance:"
     )
-    return " ".join(sentences), [Line(explained), Grid(Table(columns, []))]
+    return " ".join(_sentences(counts, heads[by], heads[key])), [Line(explained), Grid(Table(columns, []))]
 
 
 def _kind(head: str, value: Any) -> str:
@@ -64,31 +65,54 @@ def _kind(head: str, value: Any) -> str:
     return str(value) if head == "model" else f"{head} {setting_text(value)}"
 
 
-def _sentence(kind: str, setting: str, cells: dict[str, np.ndarray]) -> str:
-    """For example "3layer learns at sigma 0.1 (5 of 5 runs) and stays at chance at 0.001 and 0.0001 (0 of 10)."."""
-    counts = {value: (int((scores > LEARNT).sum()), scores.size) for value, scores in cells.items()}
+def _sentences(counts: Mapping[str, Counts], head: str, setting: str) -> list[str]:
+    """One for all kinds with the same counts."""
+    alike: dict[tuple[tuple[str, tuple[int, int]], ...], list[str]] = {}
+    for kind, own in counts.items():
+        alike.setdefault(tuple(own.items()), []).append(kind)
+    found = []
+    for verdict, kinds in alike.items():
+        first, *others = kinds
+        subject = listed([first, *(kind.removeprefix(f"{head} ") for kind in others)])
+        found.append(capital(f"{subject} {_verdict(dict(verdict), setting, several=bool(others))}."))
+    return found
+
+
+def _verdict(counts: Counts, setting: str, several: bool) -> str:
+    """For example "learns at sigma 0.1 (all 5 runs) and stays at chance at sigma 0.001 and 0.0001 (10 runs)"."""
+    learns, stays, each = ("learn", "stay", " each") if several else ("learns", "stays", "")
     n = sum(size for _, size in counts.values())
-    every = (
-        f"every {setting} ({listed(list(counts))}; {n} runs)" if len(counts) > 1 else f"{setting} {next(iter(counts))}"
-    )
+    every = f"{setting} {next(iter(counts))}"
+    if len(counts) > 1:
+        every = f"every {setting} ({listed(list(counts))}; {_runs(n)}{each})"
     if all(learnt == size for learnt, size in counts.values()):
-        return capital(f"{kind} learns at {every}.")
+        return f"{learns} at {every}"
     if not any(learnt for learnt, _ in counts.values()):
-        return capital(f"{kind} stays at chance at {every}.")
+        return f"{stays} at chance at {every}"
     parts = []
     full = [value for value, (learnt, size) in counts.items() if learnt == size]
     if full:
-        parts.append(f"learns at {setting} {listed(full)} (all {sum(counts[value][1] for value in full)} runs)")
+        n = sum(counts[value][1] for value in full)
+        parts.append(f"{learns} at {setting} {listed(full)} ({'all ' if n > 1 else ''}{_runs(n)}{each})")
     parts += [
-        f"learns in {learnt} of {size} runs at {setting} {value}"
+        f"{learns} in {learnt} of {size} runs{each} at {setting} {value}"
         for value, (learnt, size) in counts.items()
         if 0 < learnt < size
     ]
     none = [value for value, (learnt, _) in counts.items() if not learnt]
     if none:
-        parts.append(f"stays at chance at {setting} {listed(none)} ({sum(counts[value][1] for value in none)} runs)")
-    return capital(f"{kind} {listed(parts)}.")
+        n = sum(counts[value][1] for value in none)
+        parts.append(f"{stays} at chance at {setting} {listed(none)} ({_runs(n)}{each})")
+    return listed(parts)
+
+
+def _runs(n: int) -> str:
+    return f"{n} run{'s' * (n > 1)}"
+
+
+def _count(scores: np.ndarray) -> tuple[int, int]:
+    return int((scores > LEARNT).sum()), scores.size
 
 
 def _cell(scores: np.ndarray) -> str:
-    return f"{int((scores > LEARNT).sum())} of {scores.size}" if scores.size else "-"
+    return "{} of {}".format(*_count(scores)) if scores.size else "-"
