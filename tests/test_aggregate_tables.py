@@ -133,3 +133,14 @@ def test_scores() -> None:
     assert mean_text("val_accuracy", 0.5341, 0.0021, 5) == "53.41 ± 0.21 (n=5)"
     assert mean_text("val_accuracy", 0.5341, math.nan, 1, " %") == "53.41 % (n=1)"
     assert mean_text("val_accuracy", math.nan, math.nan, 0) == "-"
+
+
+def test_html_breaks_lines_of_numbers_behind_commas_and_semicolons_alone() -> None:
+    table = Table([Column("a & b", ["x; y"]), Column("n", ["1 ± 2; 3 < 4"], number=True)], [])
+    assert table.html() == (
+        '<div class="scroll"><table>\n'
+        '<thead><tr><th class="t">a &amp; b</th><th class="n">n</th></tr></thead>\n'
+        "<tbody>\n"
+        '<tr><td class="t">x; y</td><td class="n"><span>1 ± 2;</span> <span>3 &lt; 4</span></td></tr>\n'
+        "</tbody></table></div>"
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import math
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -64,7 +65,10 @@ class Table:
         return _drawn(self.columns, "pipe", markdown_escaped)
 
     def html(self) -> str:
-        """A ``table`` in a box that scrolls where the page is narrower; numbers have the class n."""
+        """A ``table`` in a box that scrolls where the page is narrower.
+
+        Numbers have the class n, each stretch between commas or semicolons in a span.
+        """
         kinds = ["n" if column.number else "t" for column in self.columns]
         heads = [_cell("th", kind, column.head) for kind, column in zip(kinds, self.columns, strict=True)]
         rows = [
@@ -98,7 +102,10 @@ def make_table(columns: Sequence[Column]) -> Table:
 
 
 def _cell(tag: str, kind: str, text: str) -> str:
-    return f'<{tag} class="{kind}">{html_escaped(text)}</{tag}>'
+    words = html_escaped(text)
+    if tag == "td" and kind == "n":
+        words = " ".join(f"<span>{html_escaped(part)}</span>" for part in re.split(r"(?<=[,;]) ", text))
+    return f'<{tag} class="{kind}">{words}</{tag}>'
 
 
 def _drawn(columns: Sequence[Column], style: str, escaped: Callable[[str], str]) -> str:

@@ -13,6 +13,7 @@ from kls.reporting.learning import learning
 from kls.reporting.optimum import Best, optimum
 from kls.reporting.output import write_report
 from kls.reporting.provenance import duration, machine_blocks
+from kls.reporting.published import published_picture
 from kls.reporting.results import Results, StepResult
 from kls.reporting.shared import agreement_said, shared_quantities, shared_table
 from kls.reporting.step_blocks import best_groups, heat_maps
@@ -42,7 +43,7 @@ def _blocks(studies: Sequence[Study], results: Results, folder: Path) -> list[Bl
     blocks: list[Block] = [Heading(_TITLE, 1), Heading("Summary", 2, "summary")]
     blocks.append(Items([*([counted(everything)] if everything else []), _ran(steps)]))
     blocks.append(Links([(study.title, f"{study.key}/report", _count(compared[study.key])) for study in studies]))
-    blocks += _side_by_side(published, compared)
+    blocks += _side_by_side(published, compared, folder)
     blocks += _searches(published, steps, compared)
     blocks += _learning(published, steps)
     for study in studies:
@@ -69,7 +70,9 @@ def _count(compared: Sequence[Compared]) -> str:
     return f": {counted(compared)}" if compared else ""
 
 
-def _side_by_side(studies: Sequence[Study], compared: Mapping[str, Sequence[Compared]]) -> list[Block]:
+def _side_by_side(
+    studies: Sequence[Study], compared: Mapping[str, Sequence[Compared]], folder: Path
+) -> list[Block]:
     quantities = shared_quantities([(study, compared[study.key]) for study in studies])
     if not quantities:
         return []
@@ -82,7 +85,11 @@ def _side_by_side(studies: Sequence[Study], compared: Mapping[str, Sequence[Comp
     said = agreement_said(quantities)
     if said:
         blocks += [Line("Do the published figures agree with each other?"), Items(said)]
-    return blocks
+    named = [
+        (f"{quantity.what}, {key}", own[0]) for quantity in quantities for key, own in quantity.compared.items()
+    ]
+    picture = published_picture(named, folder)
+    return [*blocks, picture] if picture is not None else blocks
 
 
 def _searches(
@@ -109,7 +116,7 @@ def _searches(
         Column("as good", [best.flat for _, best, _ in rows], number=True),
         Column("again: validation", [again.validation if again else "-" for again in confirmed], number=True),
         Column("again: test", [(again.test if again else None) or "-" for again in confirmed], number=True),
-        Column("published best", [published for *_, published in rows], number=True),
+        Column("published best", [published for *_, published in rows]),
     ]
     words = (
         "As good: values tried that score within 0.5 points, or one standard deviation, of the best. Again: the best "

@@ -23,7 +23,7 @@ def published_blocks(compared: Sequence[Compared], folder: Path) -> list[Block]:
     others = sorted({c.ours.data for c in compared if c.ours is not None and c.ours.data != PUBLISHED_ON})
     if others:
         blocks.append(Line(f"Published figures are of {PUBLISHED_ON}, ours of {', '.join(others)}: they cannot agree."))
-    picture = _picture(compared, folder)
+    picture = published_picture([(c.figure.what, c) for c in compared], folder)
     return [*blocks, picture] if picture is not None else blocks
 
 
@@ -59,26 +59,26 @@ def _note(compared: Compared) -> str:
     return "; ".join(part for part in parts if part)
 
 
-def _picture(compared: Sequence[Compared], folder: Path) -> Picture | None:
-    shown = [c for c in compared if c.ours is not None and is_accuracy(c.figure.score)]
+def published_picture(named: Sequence[tuple[str, Compared]], folder: Path) -> Picture | None:
+    """The accuracies among figures with their names, where our runs are there; None where there is nothing to draw."""
+    shown = [(name, c) for name, c in named if c.ours is not None and is_accuracy(c.figure.score)]
     if not shown:
         return None
     rows = []
-    for c in shown:
+    for name, c in shown:
         assert c.ours is not None
-        label = f"{c.figure.what}, {name_of(c.figure.score).removesuffix(' accuracy')}"
+        label = f"{name}, {name_of(c.figure.score).removesuffix(' accuracy')}"
         expected = (c.expected.low, c.expected.high) if c.expected.known else None
         rows.append(
             Beside(label, c.figure.published, c.figure.sd, c.ours.values, expected, c.verdict in (ABOVE, BELOW))
         )
-    name = "report-published.png"
-    plot_published(rows, folder / name, "Published and measured accuracies")
-    farthest = max(shown, key=lambda c: abs(c.difference))
-    inside, barred = sum(c.verdict == INSIDE for c in shown), sum(c.expected.known for c in shown)
+    file_name = "report-published.png"
+    plot_published(rows, folder / file_name, "Published and measured accuracies")
+    farthest, far = max(shown, key=lambda one: abs(one[1].difference))
+    inside, barred = sum(c.verdict == INSIDE for _, c in shown), sum(c.expected.known for _, c in shown)
     caption = (
         f"Accuracies in percent: dots are our runs, bars the 95 % interval for a new one, diamonds what was published. "
         f"{inside} of the {barred} diamonds with a bar lie on it, grey ones stand beside one run; "
-        f"the farthest from our mean is {farthest.figure.what}, "
-        f"by {signed(farthest.figure.score, -farthest.difference)} points."
+        f"the farthest from our mean is {farthest}, by {signed(far.figure.score, -far.difference)} points."
     )
-    return Picture(name, caption, "Published accuracies beside our runs, a row a figure", folder)
+    return Picture(file_name, caption, "Published accuracies beside our runs, a row a figure", folder)
