@@ -116,6 +116,15 @@ def test_there_is_no_search_of_few_values_or_of_two_sweeps(tmp_path: Path, sweep
     assert trials_of(tmp_path) is None
 
 
+@pytest.mark.parametrize(("n", "shown"), [(3, False), (4, True)])
+def test_values_that_a_stage_lists_are_a_search_if_they_are_four(tmp_path: Path, n: int, shown: bool) -> None:
+    sizes = [10, 20, 30, 40][:n]
+    make_sweep(tmp_path, [{"name": "grid", "params": {"batch_size": searched(None, None, "linear", sizes)}}])
+    for i, size in enumerate(sizes):
+        make_run(tmp_path / "grid" / str(i), 0.5, batch_size=size)
+    assert (trials_of(tmp_path) is not None) is shown
+
+
 def test_losses_are_searched_for_the_smallest(tmp_path: Path) -> None:
     trials = trials_of(make_search(tmp_path), metric="val_loss")
     assert trials is not None
@@ -236,6 +245,17 @@ def test_boxes_are_of_groups_with_three_seeds_that_are_not_far_from_the_best(
     ]
     assert label == "Validation accuracy (%)"
     assert title == picture.caption == "Spread over seeds on CIFAR-10, n = 3 a group, best 2 of 3 groups"
+
+
+def test_a_box_of_one_group_among_several_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for lam, scores in ((0.1, (0.50, 0.51, 0.52)), (0.2, (0.1, 0.11, 0.1))):
+        for seed, score in enumerate(scores):
+            make_run(tmp_path / str(lam) / str(seed), score, lam=lam, seed=seed)
+    assert gallery(tmp_path, tmp_path).draw(0) == []
+    drawn: list[Any] = []
+    monkeypatch.setattr(kls.aggregate.pictures, "plot_seeds", lambda *arguments: drawn.extend(arguments))
+    assert len(gallery(tmp_path / "0.1", tmp_path).draw(0)) == 1
+    assert [label for label, _ in drawn[0]] == ["all runs"]
 
 
 def test_pictures_of_two_seeds_and_two_settings_are_curves_alone(tmp_path: Path) -> None:

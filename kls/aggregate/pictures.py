@@ -113,18 +113,19 @@ class Gallery:
         return Picture(name, title, folder=self.out)
 
     def seeds(self) -> Picture | None:
-        """A box for each of the best groups; None where no group has three runs."""
+        """A box for each of the best groups; None where no group has three runs, or of several one alone is near."""
         metric = self.summary.metric
         groups = self.section.groups
+        labels = dict(zip(groups.index, group_labels(groups, self.summary, self._columns), strict=True))
         groups = groups[(groups[f"{metric}_n"] >= _FEWEST_SEEDS) & np.isfinite(groups[f"{metric}_mean"])]
         if groups.empty:
             return None
         gaps = (groups[f"{metric}_mean"] - groups[f"{metric}_mean"].iloc[0]).abs()
         spread = groups[f"{metric}_sd"].median()
         best = groups[(gaps <= _FARTHEST * spread) | (spread == 0)].head(_MOST_BOXES)
-        scale = score_scale(metric)
-        labels = group_labels(best, self.summary, self._columns)
-        boxes = [(label, scale * self._values(g).to_numpy()) for g, label in zip(best.index, labels, strict=True)]
+        if len(best) == 1 < len(groups):
+            return None
+        boxes = [(labels[group], score_scale(metric) * self._values(group).to_numpy()) for group in best.index]
         sizes = sorted({values.size for _, values in boxes})
         n = f"n = {sizes[0]}" if len(sizes) == 1 else f"n = {sizes[0]} to {sizes[-1]}"
         which = f", best {len(best)} of {len(groups):,} groups" if len(groups) > len(best) else ""

@@ -19,7 +19,7 @@ from kls.aggregate.varying import SEEDS, RunTable, is_number, varying
 from kls.plots.search import MOST_PANELS, SearchPanel, SearchStage
 from kls.records import names
 
-_FEWEST_VALUES = 4  # of a setting that no sweep.json says was searched
+_FEWEST_VALUES = 4  # of a setting whose values were listed, or that no sweep.json says was searched
 _LOG_FROM = 50.0  # ratio of the largest value to the smallest above 0
 
 
@@ -73,10 +73,18 @@ def _searched(runs: pd.DataFrame, sweep: SweepStages, settings: Sequence[str]) -
     for stage in sweep.stages:
         for key, part in stage.params.items():
             searched.setdefault(key, {})[stage.name] = part
-    fewest = 2 if searched else _FEWEST_VALUES
     searched = searched or {key: {} for key in varying(runs, settings)}
-    kept = [k for k in searched if k in settings and k not in SEEDS and _numbers(runs[k]).nunique() >= fewest]
+    kept = [
+        key
+        for key, parts in searched.items()
+        if key in settings and key not in SEEDS and _numbers(runs[key]).nunique() >= _fewest(parts)
+    ]
     return {key: searched[key] for key in kept[:MOST_PANELS]}
+
+
+def _fewest(parts: Mapping[str, Searched]) -> int:
+    """How many values make a search."""
+    return 2 if any(part.values is None for part in parts.values()) else _FEWEST_VALUES
 
 
 def _numbers(values: pd.Series[Any]) -> pd.Series[float]:

@@ -38,11 +38,17 @@ def best_of(trials: Trials) -> float:
 
 
 def edge(trials: Trials) -> int:
-    """-1 where the best x is the smallest of all that were tried, 1 where it is the largest, else 0."""
+    """-1 where the best x is the smallest of all that were tried, 1 where it is the largest, else 0.
+
+    0 also where both ends are equally the best, as of a parameter that does not matter.
+    """
     x, tried = best_of(trials), [other for other, _ in trials]
-    if min(tried) == max(tried):
+    low, high = min(tried), max(tried)
+    top = max(value for _, value in trials)
+    best = {other for other, value in trials if value == top}
+    if {low, high} <= best:
         return 0
-    return -1 if x == min(tried) else 1 if x == max(tried) else 0
+    return -1 if x == low else 1 if x == high else 0
 
 
 def widen(interval: Interval, side: int, factor: float, scale: str) -> Interval:
