@@ -105,6 +105,9 @@ def test_search_draws_hopeless_scores_on_the_edge_and_counts_them() -> None:
     assert (low, high) == pytest.approx((50.0 - 0.3, 55.0 + 0.3))
     assert points_of(figure.axes[0], "trials", "o")[:3] == [[0.0, low], [1.0, low], [2.0, 50.0]]
     assert title_lines(figure)[-1] == "2 trials are off the scale, drawn on its edge"
+    one = SearchPanel("lam", False, [stage("trials", list(range(7)), y[1:])])
+    figure = search_figure([one], "Score", "", "Search")
+    assert title_lines(figure)[-1] == "1 trial is off the scale, drawn on its edge"
     losses = [SearchPanel("lam", False, [stage("trials", list(range(8)), [90.0, np.inf, *y[2:]])])]
     figure = search_figure(losses, "Loss", "", "Search", lower_is_better=True)
     high = figure.axes[0].get_ylim()[1]

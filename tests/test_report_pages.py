@@ -186,7 +186,7 @@ def test_the_overview(out: Path) -> None:
         in words
     )
     assert [row for row in page.cells if row[0] == "other"][-1][:5] == [
-        "other", "5 values tried", "lam 0.01", "55.00 % (n = 1)", "0.001 to 0.03",
+        "other", "5 values", "lam 0.01", "55.00 % (n = 1)", "0.001 to 0.03",
     ]  # fmt: skip
     assert "made_up, other: 3layer learns at sigma 0.1 (all 3 runs)" in words
     assert "4 of 5 steps have been run: 38 runs and 1 gradient check, in 13 min of wall time." in words

@@ -87,7 +87,8 @@ def search_figure(
         figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))
     outside = sum(int((~_inside(stage.y, limits)).sum()) for stage in panels[0].stages)  # each panel has all trials
     notes = [best] if best else []
-    notes += [f"{outside} trials are off the scale, drawn on its edge"] if outside else []
+    trials_are = "trial is" if outside == 1 else "trials are"
+    notes += [f"{outside} {trials_are} off the scale, drawn on its edge"] if outside else []
     set_title(figure, "\n".join([title, *notes]))
     return figure
 

@@ -110,7 +110,7 @@ def _searches(
     confirmed = [best.confirmed[-1] if best.confirmed else None for _, best, _ in rows]
     columns = [
         Column("study", [key for key, *_ in rows]),
-        Column("tried", [best.tried for _, best, _ in rows]),
+        Column("tried", [best.tried.removesuffix(" tried") for _, best, _ in rows]),
         Column("best", [f"{best.name} {setting(best.value)}" for _, best, _ in rows], number=True),
         Column("validation", [best.validation for _, best, _ in rows], number=True),
         Column("as good", [best.flat for _, best, _ in rows], number=True),
