@@ -172,8 +172,8 @@ STAGES: dict[str, list[Stage]] = {
     "best_lam_by_width": [
         grid_with_test(
             model__hidden=Parameter(values=[[n, n] for n in (25, 50, 100, 200, 400)]),
-            lam=log(1e-5, 1e-1, steps=9),
-            seed=THREE_SEEDS,
+            lam=log(1e-3, 1e-1, steps=9),
+            seed=Parameter(values=[0, 1, 2, 3, 4, 5]),
         )
     ],
     "best_lam_by_data": [
@@ -224,7 +224,7 @@ JOBS: dict[str, list[tuple[int, int]]] = {
     "jarvers2023_networks": [(10, 2), (10, 2), (10, 2), (5, 8)],
     "jarvers2023_augmented": [(9, 2)],
     "bn_gain_by_depth": [(60, 2)],
-    "best_lam_by_width": [(135, 1)],
+    "best_lam_by_width": [(270, 1)],
     "best_lam_by_data": [(132, 1)],
     "bn_statistics": [(12, 1), (6, 1)] * 4,
     "epsilon_sigma": [(126, 1)],
