@@ -15,7 +15,7 @@ from kls.aggregate.tables import Table, html_escaped, markdown_escaped
 TEXT_WIDTH = 120
 TEXT_ROWS, MARKDOWN_ROWS = 30, 100  # of a table; the rest is in the CSV files
 TEXT_ITEMS = 15  # of a list
-SHOWN = 0.56  # pixels of a page for each one of a picture
+SHOWN = 0.7  # pixels of a page for each one of a picture
 
 
 class Block(Protocol):

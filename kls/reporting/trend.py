@@ -105,7 +105,7 @@ def _moves(moving: _Moving) -> str:
 
     if moving.numeric:
         if ups <= {0.0}:
-            return f"is {moving.shown(centres[0])} at every {moving.head}"
+            return f"is {moving.shown(centres[0])} at every value of {moving.head}"
         if ups <= {1.0, 0.0}:
             return f"rises steadily from {at(0)} to {at(-1)}"
         if ups <= {-1.0, 0.0}:
