@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -325,7 +327,20 @@ def test_a_trend_of_the_best_value(tmp_path: Path) -> None:
         "Best lambda: best lam on CIFAR-10 falls steadily from 0.01 at batch_size 100 to 0.0001 at batch_size 10000; "
         "it goes as batch_size to the power -1.00 (95 % interval -1.00 to -1.00; the best of each seed, 6 values)."
     )
-    assert "0.01, 0.01" in blocks[1].text()
+    rows = [re.split("  +", line.strip()) for line in blocks[1].text().splitlines()[2:]]
+    assert [row[:3] for row in rows] == [
+        ["100", "0.01 (largest tried)", "0.01, 0.01"], ["1000", "0.001", "0.001, 0.001"],
+        ["10000", "0.0001 (smallest tried)", "0.0001, 0.0001"],
+    ]  # fmt: skip
+
+
+def test_a_best_value_that_does_not_move(tmp_path: Path) -> None:
+    for i, (size, lam) in enumerate(itertools.product((100, 1000, 10000), (1e-4, 1e-3, 1e-2))):
+        make_run(tmp_path / "r" / str(i), 0.5 if lam == 1e-3 else 0.4, lam=lam, batch_size=size)
+    finding = Trend(kind="trend", what="best lambda", step="s", setting="batch_size", of="lam", score="val_accuracy")
+    assert trend(finding, runs_of(tmp_path / "r"), tmp_path, "")[0].startswith(
+        "Best lambda: best lam on CIFAR-10 is 0.001 at every value of batch_size"
+    )
 
 
 def shared(first: float, second: float, ours: Selected | None) -> list[Any]:

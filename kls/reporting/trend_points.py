@@ -63,6 +63,8 @@ def gain_point(
 def best_point(score: str, at: Any, scores: pd.Series[float], frame: pd.DataFrame, of: str, head: str) -> Point:
     """The value of ``of`` with the best mean validation accuracy, and that of each seed alone.
 
+    Whether it is the smallest or largest that was tried is told in its cell.
+
     Raises UserError where ``of`` is no number.
     """
     rows = frame.loc[scores.index]
@@ -75,11 +77,18 @@ def best_point(score: str, at: Any, scores: pd.Series[float], frame: pd.DataFram
     each = [_best_of_seed(own[of].to_numpy(), own[names.VALUE].to_numpy()) for _, own in tried.groupby("seed")]
     there = scores[same_as(frame.loc[scores.index, of], best)].to_numpy()
     cells = {
-        f"best {head}": setting(best),
+        f"best {head}": setting(best) + _edge(best, means.index.to_numpy()),
         "of each seed": ", ".join(map(setting, each)),
         f"{name_of(score)} there": values_said(score, there),
     }
     return Point(at, np.array(each), Interval(best, math.nan, math.nan), cells)
+
+
+def _edge(best: float, tried: np.ndarray) -> str:
+    """Says so where the best lies at the end of what was tried."""
+    if tried.size < 2 or tried.min() < best < tried.max():
+        return ""
+    return " (smallest tried)" if best == tried.min() else " (largest tried)"
 
 
 def _best_of_seed(values: np.ndarray, scores: np.ndarray) -> float:
