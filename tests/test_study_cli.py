@@ -9,6 +9,7 @@ from entry_points import call, mistake
 
 from kls import study as entry
 from kls.project import project_root
+from kls.records import names
 from kls.studies import catalogue, progress
 from kls.studies.plan import Task, Wish, plan
 from kls.studies.progress import StudiesProgress, told_time
@@ -128,6 +129,20 @@ def test_the_time_left_goes_by_the_speed_that_was_measured(
         "1 of 4 steps done; gelisgen2019_networks: at work",
         "2 of 4 steps done; gelisgen2019: stage fine; about 1 min 15 s left",
     ]
+
+
+def test_steps_that_were_done_before_count_from_the_start(
+    tasks: list[Task], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress, "LOG_SECONDS", 0.0)
+    monkeypatch.chdir(tmp_path)
+    (gradients,) = [task for task in tasks if not task.stages]
+    for command in gradients.commands:
+        command.folder.mkdir(parents=True)
+        (command.folder / names.GRADIENTS).touch()
+    with StudiesProgress(tasks) as view:
+        view.show(next(task for task in tasks if task.stages), 50.0, 0.0, 0.5, "at work")
+    assert capsys.readouterr().out == "1 of 4 steps done; gelisgen2019_networks: at work; about 4 min 10 s left\n"
 
 
 def test_lines_come_now_and_then(tasks: list[Task], capsys: pytest.CaptureFixture[str]) -> None:

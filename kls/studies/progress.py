@@ -24,9 +24,10 @@ class StudiesProgress:
     """Context with a bar where stderr is a terminal, and a line now and then where it is not."""
 
     def __init__(self, tasks: Iterable[Task]) -> None:
-        self._left = {task.step.folder: task.seconds for task in tasks}
-        self._n = len(self._left)
-        self._total = sum(self._left.values())
+        known = {task.step.folder: (task.seconds, share_of(task)[0]) for task in tasks}
+        self._left = {folder: seconds * (1.0 - share) for folder, (seconds, share) in known.items() if share < 1.0}
+        self._n = len(known)
+        self._total = sum(seconds for seconds, _ in known.values())
         self._worked = 0.0  # nominal seconds of what has been done here
         self._seconds = 0.0  # that it took
         self._terminal = sys.stderr.isatty()
@@ -56,8 +57,8 @@ class StudiesProgress:
 
     def ended(self, task: Task, seconds: float, share_before: float) -> None:
         """A step has ended; ``seconds`` is what it took now, from ``share_before`` on."""
-        nominal = self._left.pop(task.step.folder)
-        self._worked += nominal * (1.0 - share_before)
+        self._left.pop(task.step.folder, None)
+        self._worked += task.seconds * (1.0 - share_before)
         self._seconds += seconds
 
     def skipped(self, task: Task) -> None:
@@ -66,9 +67,9 @@ class StudiesProgress:
 
     def show(self, task: Task, seconds: float, share_before: float, share: float, what: str) -> None:
         """The step ``task`` runs: for ``seconds`` now, from ``share_before`` to ``share``."""
-        nominal = task.seconds
-        left = sum(self._left.values()) - nominal * share
-        worked = self._worked + nominal * (share - share_before)
+        others = sum(seconds for folder, seconds in self._left.items() if folder != task.step.folder)
+        left = others + task.seconds * (1.0 - share)
+        worked = self._worked + task.seconds * (share - share_before)
         line = f"{self._n - len(self._left)} of {self._n} steps done; {task.step.folder}: {what}"
         if worked > _FEW_SECONDS:
             line += f"; about {told_time(left * (self._seconds + seconds) / worked)} left"
