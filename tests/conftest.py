@@ -16,6 +16,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
+pytest.register_assert_rewrite("entry_points", "small_sweeps")  # their assertions tell what differs
+
+# isort: split
 from entry_points import SMALL, trained
 from interrupted_training import interrupted
 from made_up_cifar10 import NAMES
