@@ -16,7 +16,7 @@ from kls.errors import UserError
 from kls.records import names
 from kls.reporting.results import Runs
 from kls.reporting.selection import same_as
-from kls.reporting.wording import setting, spread
+from kls.reporting.wording import setting, spread, which_end
 from kls.studies.definition import Optimum
 
 _FLAT = 0.5  # points
@@ -119,7 +119,7 @@ def optimum(finding: Optimum, runs: Runs) -> Best:
         near=near[key].nunique(),
         low=float(near[key].min()),
         high=float(near[key].max()),
-        edge=_edge(float(best[key]), comparable[key]),
+        edge=which_end(float(best[key]), float(comparable[key].min()), float(comparable[key].max())),
         confirmed=[_confirmed(row, key, best) for _, row in groups[groups["stage"].isin(confirming)].iterrows()],
     )
 
@@ -130,11 +130,6 @@ def _alike(tried: pd.DataFrame, winner: pd.Series[Any], but: set[str], summary: 
         if key not in but:
             tried = tried[same_as(tried[key], winner[key])]
     return tried
-
-
-def _edge(best: float, values: pd.Series[Any]) -> str | None:
-    ends = {float(values.max()): "largest", float(values.min()): "smallest"}
-    return ends.get(best) if len(ends) > 1 else None
 
 
 def _confirmed(row: pd.Series[Any], key: str, best: pd.Series[Any]) -> Confirmed:

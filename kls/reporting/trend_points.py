@@ -17,7 +17,7 @@ from kls.records import names
 from kls.reporting.gain import PAIRED, difference
 from kls.reporting.intervals import Interval, new_mean
 from kls.reporting.selection import Selected, same_as
-from kls.reporting.wording import ends, name_of, setting, signed, values_said
+from kls.reporting.wording import ends, name_of, setting, signed, values_said, which_end
 
 _ENDLESS = 10**12
 
@@ -76,19 +76,13 @@ def best_point(score: str, at: Any, scores: pd.Series[float], frame: pd.DataFram
     best = float(means.index.to_numpy()[means.to_numpy().argmax()])
     each = [_best_of_seed(own[of].to_numpy(), own[names.VALUE].to_numpy()) for _, own in tried.groupby("seed")]
     there = scores[same_as(frame.loc[scores.index, of], best)].to_numpy()
+    end = which_end(best, float(means.index.min()), float(means.index.max()))
     cells = {
-        f"best {head}": setting(best) + _edge(best, means.index.to_numpy()),
+        f"best {head}": setting(best) + (f" ({end} tried)" if end else ""),
         "of each seed": ", ".join(map(setting, each)),
         f"{name_of(score)} there": values_said(score, there),
     }
     return Point(at, np.array(each), Interval(best, math.nan, math.nan), cells)
-
-
-def _edge(best: float, tried: np.ndarray) -> str:
-    """Says so where the best lies at the end of what was tried."""
-    if tried.size < 2 or tried.min() < best < tried.max():
-        return ""
-    return " (smallest tried)" if best == tried.min() else " (largest tried)"
 
 
 def _best_of_seed(values: np.ndarray, scores: np.ndarray) -> float:

@@ -71,6 +71,12 @@ def setting(value: float) -> str:
     return f"{value:.3g}"
 
 
+def which_end(best: float, low: float, high: float) -> str | None:
+    """"smallest" or "largest" where the best of several values tried, from low to high, is at their end."""
+    ends_tried = {high: "largest", low: "smallest"}
+    return ends_tried.get(best) if len(ends_tried) > 1 else None
+
+
 def listed(parts: list[str]) -> str:
     """For example "a, b and c"."""
     return " and ".join([", ".join(parts[:-1]), parts[-1]]) if len(parts) > 1 else "".join(parts)
