@@ -77,7 +77,7 @@ def _raised_by_hydra(error: BaseException) -> bool:
 
 def _discard(folder: Path) -> None:
     """Remove a run's folder in which nothing but Hydra's own records has been written yet, and what held it alone."""
-    if not (folder / names.CONFIG).exists() and (folder / ".hydra").is_dir():
+    if not (folder / names.CONFIG).exists() and (folder / names.HYDRA).is_dir():
         shutil.rmtree(folder, ignore_errors=True)
         with contextlib.suppress(OSError):  # others stand there
             for parent in folder.parents:

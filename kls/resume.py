@@ -42,9 +42,9 @@ def quoted(text: str | Path) -> str:
 def _overrides_of_run(folder: Path) -> list[str]:
     if not (folder / names.CONFIG).is_file():
         raise UserError(f"{folder}: no run to go on with there, it has no {names.CONFIG}")
-    overrides_file = folder / ".hydra" / "overrides.yaml"
+    overrides_file = folder / names.HYDRA_OVERRIDES
     if not overrides_file.is_file():
-        raise UserError(f"{folder}: .hydra/overrides.yaml is missing, so the run's command is not known")
+        raise UserError(f"{folder}: {names.HYDRA_OVERRIDES} is missing, so the run's command is not known")
     try:
         overrides = yaml.safe_load(overrides_file.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError):

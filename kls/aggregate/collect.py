@@ -150,7 +150,7 @@ def _is_finite(value: Any) -> bool:
 def _overrides(path: Path) -> dict[str, Any]:
     """The command's ``key=value`` pairs, from the records of Hydra."""
     try:
-        overrides = read_yaml(path / ".hydra" / "overrides.yaml")
+        overrides = read_yaml(path / names.HYDRA_OVERRIDES)
         pairs = [str(override).split("=", 1) for override in overrides or [] if "=" in str(override)]
         return {key.lstrip("+"): _typed(value) for key, value in pairs}
     except (OSError, ValueError, TypeError, yaml.YAMLError):

@@ -12,6 +12,7 @@ import yaml
 from kls.aggregate.configs import read_yaml
 from kls.errors import UserError
 from kls.project import project_root
+from kls.records import names
 from kls.settings import ModelSettings, Settings
 from kls.summary import network_name
 from kls.validation import validate_group
@@ -33,7 +34,7 @@ def model_name(run: Path, config: dict[str, Any] | None) -> str | None:
 def _chosen(run: Path) -> str | None:
     """The file of conf/model that was chosen, from the records of Hydra."""
     try:
-        found = _CHOSEN.search((run / ".hydra" / "hydra.yaml").read_text(encoding="utf-8"))
+        found = _CHOSEN.search((run / names.HYDRA_CHOICES).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError):
         return None
     return found[1] if found else None

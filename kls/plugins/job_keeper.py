@@ -98,7 +98,7 @@ def failure_in(folder: Path) -> str | None:
 def _ended(folder: Path) -> bool:
     """Whether nothing is left to be done: the training has ended, and Hydra has written the last of its records."""
     status = RunFolder(folder).read_metrics().get(names.STATUS)
-    last = folder / ".hydra" / "overrides.yaml"
+    last = folder / names.HYDRA_OVERRIDES
     return status == names.FAILED or (status in names.ENDED and last.is_file() and last.stat().st_size > 0)
 
 

@@ -12,6 +12,11 @@ SNAPSHOT = "snapshot-{}.npz"  # of the end of cycle 1, 2, ...
 CURVES = "curves.png"
 WEIGHTS = "weights.png"
 
+# What Hydra leaves in a run's folder
+HYDRA = ".hydra"
+HYDRA_CHOICES = ".hydra/hydra.yaml"
+HYDRA_OVERRIDES = ".hydra/overrides.yaml"  # written last
+
 # Files of a sweep's folder; its runs are in <stage>/<number>/
 SWEEP = "sweep.json"
 STUDY = "study.db"
