@@ -1,5 +1,9 @@
-"""The exception that entry points print as one line."""
+"""The exceptions that entry points print as one line."""
 
 
 class UserError(Exception):
     """A mistake of the user's, told in one line."""
+
+
+class DamageError(UserError):
+    """A file that does not hold what was written to it; the message names it."""

@@ -9,7 +9,7 @@ import math
 import os
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
     Raises:
         Whatever the block raises, after removing the temporary file; `path` is then as it was.
         FileNotFoundError: the block wrote nothing to the temporary path.
+        OSError: the disk is full, say; it names ``path``.
     """
     path = Path(path)
     temporary = path.with_name(f".{secrets.token_hex(6)}-{path.name}")
@@ -35,9 +36,14 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
         temporary.replace(path)
+        _fsync_folder(path.parent)
+    except OSError as error:
+        if error.filename in (None, str(temporary)):  # as "no space left" has none
+            raise type(error)(error.errno, error.strerror, str(path)) from error
+        raise
     finally:
-        temporary.unlink(missing_ok=True)
-    _fsync_folder(path.parent)
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 def write_bytes(path: Path | str, data: bytes) -> None:
@@ -60,7 +66,7 @@ def write_json(path: Path | str, obj: Any) -> None:
     Raises:
         TypeError: `obj` holds something else.
     """
-    write_text(path, json.dumps(_plain(obj), allow_nan=False, ensure_ascii=False, indent=2) + "\n")
+    write_text(path, json.dumps(plain(obj), allow_nan=False, ensure_ascii=False, indent=2) + "\n")
 
 
 def write_csv(
@@ -79,13 +85,14 @@ def write_csv(
     write_text(path, text.getvalue())
 
 
-def _plain(obj: Any) -> Any:
+def plain(obj: Any) -> Any:
+    """As JSON has it: NumPy's scalars become Python's, tuples lists, NaN and infinity None."""
     if isinstance(obj, np.generic):
         obj = obj.item()
     if isinstance(obj, dict):
-        return {key: _plain(value) for key, value in obj.items()}
+        return {key: plain(value) for key, value in obj.items()}
     if isinstance(obj, list | tuple):
-        return [_plain(value) for value in obj]
+        return [plain(value) for value in obj]
     if isinstance(obj, float) and not math.isfinite(obj):
         return None
     return obj

@@ -1,0 +1,171 @@
+"""Files that tell their own damage: each carries a SHA-256 of what it holds, which is checked when it is read.
+
+A file without one was written by another program, or by a version before checksums; it is read as it stands. JSON
+carries it under the key "checksum", YAML in a comment on its first line, CSV in a last column that has it in each row.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+import logging
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from kls.errors import DamageError
+from kls.records.atomic import plain, write_text
+
+CHECKSUM = "checksum"
+_FIRST_LINE = re.compile(r"# checksum ([0-9a-f]{64})\n")
+_LARGEST = 256 * 2**20  # bytes of a file that is read whole
+
+log = logging.getLogger("kls")
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """A dict as JSON (see `kls.records.atomic.write_json` for what it may hold), whole or not at all."""
+    content = plain(dict(content))
+    text = json.dumps({**content, CHECKSUM: _json_digest(content)}, allow_nan=False, ensure_ascii=False, indent=2)
+    write_text(path, text + "\n")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The dict as written. Raises FileNotFoundError; DamageError where it is anything else."""
+    try:
+        content = json.loads(read_text(path))
+    except (ValueError, RecursionError) as error:
+        raise DamageError(f"{path}: not valid JSON ({_short(error)})") from None
+    if not isinstance(content, dict):
+        raise DamageError(f"{path}: holds no JSON object")
+    if CHECKSUM in content and content.pop(CHECKSUM) != _json_digest(content):
+        raise DamageError(f"{path}: does not fit its checksum; it was damaged or changed")
+    return content
+
+
+def write_yaml(path: Path, content: Mapping[str, Any]) -> None:
+    """A dict of dicts, lists, texts, numbers, booleans and nulls as YAML, whole or not at all."""
+    text = yaml.safe_dump(dict(content), sort_keys=False, allow_unicode=True)
+    write_text(path, f"# checksum {_digest(text)}\n{text}")
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """The dict as written. Raises FileNotFoundError; DamageError where it is anything else."""
+    text = read_text(path)
+    check_yaml(path, text)
+    content = parse_yaml(path, text)
+    if not isinstance(content, dict):
+        raise DamageError(f"{path}: holds no settings")
+    return content
+
+
+def check_yaml(path: Path, text: str) -> None:
+    """Raises DamageError where the text of a YAML file does not fit the checksum of its first line."""
+    first = _FIRST_LINE.match(text)
+    if first and first[1] != _digest(text[first.end() :]):
+        raise DamageError(f"{path}: does not fit its checksum; it was damaged or changed")
+
+
+def write_csv(path: Path, rows: Sequence[Mapping[str, Any]], columns: Sequence[str] | None = None) -> None:
+    """Rows as CSV with a header, whole or not at all.
+
+    columns: the keys to write, by default those of the first row. Floats are written so that reading gives the same
+    bits.
+    """
+    columns = list(rows[0]) if columns is None else list(columns)
+    lines = [columns, *([str(row[column]) for column in columns] for row in rows)]
+    digest = _digest(_csv_text(lines))
+    write_text(path, _csv_text([[*lines[0], CHECKSUM], *([*line, digest] for line in lines[1:])]))
+
+
+def read_csv(path: Path) -> list[dict[str, str]]:
+    """Rows as written, all values as texts. Raises FileNotFoundError; DamageError where it is anything else."""
+    try:
+        lines = list(csv.reader(io.StringIO(read_text(path), newline=""), strict=True))
+    except csv.Error as error:
+        raise DamageError(f"{path}: not valid CSV ({error})") from None
+    if not lines or any(len(line) != len(lines[0]) for line in lines):
+        raise DamageError(f"{path}: is empty or was cut")
+    if lines[0][-1] == CHECKSUM:
+        found = {line.pop() for line in lines} - {CHECKSUM}
+        if found - {_digest(_csv_text(lines))}:
+            raise DamageError(f"{path}: does not fit its checksum; it was damaged or changed")
+    return [dict(zip(lines[0], line, strict=True)) for line in lines[1:]]
+
+
+def read_text(path: Path) -> str:
+    """The file's text. Raises FileNotFoundError; DamageError where it is no text, too large or cannot be read."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(_LARGEST + 1)
+        if len(data) > _LARGEST:
+            raise DamageError(f"{path}: is larger than {_LARGEST >> 20} MiB")
+        return data.decode("utf-8")
+    except FileNotFoundError:
+        raise
+    except UnicodeDecodeError as error:
+        raise DamageError(f"{path}: not a text in UTF-8 ({error.reason} at byte {error.start})") from None
+    except OSError as error:
+        raise DamageError(f"{path}: cannot be read ({error.strerror})") from None
+
+
+def set_aside(path: Path) -> Path:
+    """Rename a damaged file of this project's own to <name>.damaged, with a number if that is taken; gives that."""
+    for attempt in range(1, 1000):
+        aside = path.with_name(f"{path.name}.damaged{'' if attempt == 1 else f'-{attempt}'}")
+        if not aside.exists():
+            break
+    path.rename(aside)
+    log.warning("%s: was damaged; set aside as %s", path, aside.name)
+    return aside
+
+
+class _Loader(yaml.SafeLoader):
+    """Numbers as Hydra reads them: 1e-3 is one, which YAML 1.1 takes for a text. No aliases, which can grow without
+    bound when they are expanded."""
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        if self.check_event(yaml.events.AliasEvent):
+            raise yaml.composer.ComposerError(None, None, "aliases are not allowed")
+        return super().compose_node(parent, index)
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?(\d+(\.\d*)?|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789")
+)
+
+
+def parse_yaml(source: object, text: str) -> Any:
+    """What a YAML text holds; no tag makes anything but dicts, lists and scalars.
+
+    source: its file, for the message. Raises DamageError where it is not valid.
+    """
+    try:
+        return yaml.load(text, Loader=_Loader)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise DamageError(f"{source}: not valid YAML ({_short(error)})") from None
+
+
+def _json_digest(content: Mapping[str, Any]) -> str:
+    return _digest(json.dumps(content, allow_nan=False, ensure_ascii=False, sort_keys=True))
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _csv_text(lines: Sequence[Sequence[str]]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(lines)
+    return text.getvalue()
+
+
+def _short(error: BaseException) -> str:
+    """An error in one line of bounded length; libraries quote whole files in theirs."""
+    said = " ".join(str(error).split()) or type(error).__name__
+    return said if len(said) <= 200 else f"{said[:200]}..."
