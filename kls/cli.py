@@ -8,6 +8,7 @@ import functools
 import os
 import re
 import shutil
+import signal
 import sys
 import traceback
 from collections.abc import Callable, Sequence
@@ -96,8 +97,8 @@ def reporting(main: Callable[[], None]) -> None:
         sys.exit(1)
     except OSError as error:
         sys.exit(f"error: {error}")
-    except KeyboardInterrupt:
-        sys.exit(130)
+    except KeyboardInterrupt as error:
+        sys.exit(128 + getattr(error, "signal_number", signal.SIGINT))
 
 
 def _told(error: BaseException) -> str:

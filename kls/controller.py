@@ -1,26 +1,17 @@
 """How a worker process notices that the sweep's controller is gone.
 
-A worker that outlived its controller would write into folders that a resumed sweep uses again. The
-controller's process id is announced to the workers it starts through the environment.
+A worker that outlived its controller would write into folders that a resumed sweep uses again.
 """
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 
-_VARIABLE = "KLS_CONTROLLER"
-
-
-def announce() -> None:
-    """Make this process the controller of the worker processes that it starts from now on."""
-    os.environ[_VARIABLE] = str(os.getpid())
+_PARENT = os.getppid()  # when a worker begins; an orphan gets another, on POSIX
 
 
 def leave_if_orphaned() -> None:
-    """End this process, with the jobs that wait in it, if it is a worker whose controller has died.
-
-    It is noticed on POSIX, where an orphan gets another parent.
-    """
-    controller = os.environ.get(_VARIABLE)
-    if controller is not None and controller not in (str(os.getpid()), str(os.getppid())):
+    """End this process, with the jobs that wait in it, if it is a worker of joblib's whose controller has died."""
+    if os.getppid() != _PARENT and multiprocessing.current_process().name.startswith("Loky"):
         os._exit(1)  # an exception would end one job only

@@ -7,9 +7,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from kls.flat_settings import MANNER, flatten
-from kls.pruning import companies
-from kls.records import names
-from kls.records.run_folder import RunFolder
 from kls.settings import CyclicSettings
 from kls.training import Job
 
@@ -18,18 +15,14 @@ OWN = ("seed", "lam", "model.init.scheme", "model.init.sigma", "model.bn.momentu
 
 
 def groups(jobs: Sequence[Job]) -> list[list[Job]]:
-    """Jobs of the same shapes, data, mini-batches, optimizer, evaluations, length and step; order is kept.
-
-    Jobs that are pruned together stay together, whatever step each stands at.
-    """
-    known = companies(job.folder for job in jobs if job.settings.pruning.rule)
+    """Jobs of the same shapes, data, mini-batches, optimizer, evaluations and length; order is kept."""
     found: dict[str, list[Job]] = {}
     for job in jobs:
-        found.setdefault(_key(job, known.get(job.folder)), []).append(job)
+        found.setdefault(_key(job), []).append(job)
     return list(found.values())
 
 
-def _key(job: Job, company: tuple[str, ...] | None) -> str:
+def _key(job: Job) -> str:
     shared: dict[str, Any] = {
         key: value
         for key, value in flatten(job.settings.model_dump()).items()
@@ -39,24 +32,18 @@ def _key(job: Job, company: tuple[str, ...] | None) -> str:
     steps = plan.steps
     if isinstance(plan, CyclicSettings) and plan.cycles is not None:
         steps = plan.cycles * 2 * plan.n_s
-    shared |= {"steps": steps, "epochs": plan.epochs, "data.root": job.settings.data.root, "from_step": job.step}
-    if company:
-        shared |= {"from_step": None, "company": company}
+    shared |= {"steps": steps, "epochs": plan.epochs, "data.root": job.settings.data.root}
     if isinstance(plan, CyclicSettings) and (job.settings.pruning.rule or job.settings.ensemble.snapshots):
         shared["cycle"] = plan.n_s
     return json.dumps(shared)
 
 
 def share_out(grouped: Sequence[Sequence[Job]], processes: int, max_members: int) -> list[list[Job]]:
-    """Cut groups into populations so that ``processes`` have about equal numbers of members, largest first.
-
-    A population that began to be pruned together is not cut again.
-    """
+    """Cut groups into populations so that ``processes`` have about equal numbers of members, largest first."""
     total = sum(len(group) for group in grouped)
     most = max(1, min(max_members, -(-total // processes)))
     pieces = []
     for group in grouped:
-        begun = any(RunFolder(job.folder).has(names.PRUNING) for job in group)
-        n = 1 if begun else -(-len(group) // most)
+        n = -(-len(group) // most)
         pieces += [list(group[i::n]) for i in range(n)]
     return sorted(pieces, key=len, reverse=True)

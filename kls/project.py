@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 
@@ -9,3 +10,8 @@ def project_root() -> Path:
     """The folder that holds conf/ and sweeps/: the checkout, or the package where it is installed."""
     package = Path(__file__).resolve().parent
     return package if (package / "conf").is_dir() else package.parent
+
+
+def data_root() -> str:
+    """The default folder of data files and caches, as conf/data/_base.yaml has it."""
+    return os.environ.get("KLS_DATA", "~/.cache/kls")

@@ -38,11 +38,16 @@ class Snapshots:
                 f"that a training of {n_steps} steps has"
             )
 
+    @property
+    def files(self) -> dict[str, int]:
+        """Names of the snapshots' files, and the steps that they are of."""
+        return {names.SNAPSHOT.format(cycle): cycle * self.period for cycle in self.cycles}
+
     def keep(self, population: Population, folders: Sequence[Path]) -> None:
         """At the end of a cycle, write every member's network to its folder; ``folders`` of all that began."""
         cycle, rest = divmod(population.step, self.period)
-        if rest == 0 and cycle in self.cycles:
-            name = names.SNAPSHOT.format(cycle)
+        name = names.SNAPSHOT.format(cycle)
+        if rest == 0 and name in self.files:
             for k, i in enumerate(population.ids):
                 state = population.network.member_state(k) | {"step": np.array(population.step)}
                 RunFolder(folders[i]).write_checkpoint(name, state)

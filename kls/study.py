@@ -24,13 +24,13 @@ from types import FrameType
 
 from kls.cli import reporting
 from kls.project import project_root
+from kls.records.lock import only_process
 from kls.studies import catalogue
 from kls.studies.definition import Study
 from kls.studies.plan import Task, Wish, plan
 from kls.studies.progress import StudiesProgress, told_time
 from kls.studies.reports import Reports
 from kls.studies.runner import Runner
-from kls.sweep.record import only_controller
 
 OUT, OUT_SMOKE = Path("outputs/studies"), Path("outputs/studies_smoke")
 OVERVIEW = "report.html"
@@ -74,7 +74,7 @@ def _carry_out(studies: Sequence[Study], tasks: dict[str, Task], out: Path, over
     """Run the tasks and write the reports; with the project's folder also the overview of its studies."""
     before = signal.signal(signal.SIGTERM, _stop)
     out.mkdir(parents=True, exist_ok=True)
-    with only_controller(out), StudiesProgress(tasks.values()) as progress:
+    with only_process(out), StudiesProgress(tasks.values()) as progress:
         runner = Runner(tasks, progress)
         try:
             with Reports(out, progress.say) as reports:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,10 +19,12 @@ from omegaconf import DictConfig, OmegaConf
 from kls.cli import reporting, run_hydra
 from kls.errors import UserError
 from kls.flat_settings import differences
+from kls.project import data_root
 from kls.records import names
 from kls.records.run_folder import RunFolder
-from kls.resume import resume_arguments
+from kls.resume import folder_to_resume, is_multirun, settings_of_run, sweep_arguments
 from kls.settings import Settings
+from kls.stop_signal import stop_on_signals
 from kls.validation import validate
 
 if TYPE_CHECKING:
@@ -35,15 +38,10 @@ def task(config: DictConfig) -> float:
     settings, folder = settings_of(config), Path(HydraConfig.get().runtime.output_dir)
     job = job_of(settings, folder)
     if job is not None:
-        from kls.progress import Progress
-        from kls.training import train
+        from kls.training import ORPHAN_SECONDS
 
-        try:
-            with Progress(settings.progress) as progress:
-                train([job], progress.update)
-        except KeyboardInterrupt:
-            log.warning("stopped; to go on: python -m kls.train resume=%s", folder)
-            raise
+        alone = OmegaConf.is_missing(HydraConfig.get().job, "num")
+        _train(job, 0.0 if alone else ORPHAN_SECONDS)
     return finish(settings, folder)
 
 
@@ -55,22 +53,19 @@ def settings_of(config: DictConfig) -> Settings:
 
 
 def job_of(settings: Settings, folder: Path) -> Job | None:
-    """The training that is to be done in ``folder``; None where resume finds it done.
+    """The training that is to be done in ``folder``; None where it is done already.
 
-    Raises UserError where resume finds a run with other settings.
+    Raises UserError where the folder has a run with other settings.
     """
     from kls.training import Job
 
     run = RunFolder(folder)
-    if settings.resume is None:
-        return Job(settings, folder)
-    changed = differences(run.read_config(), settings.model_dump())
-    if changed:
-        raise UserError(f"{folder}: a run goes on with the settings it began with; changed: {'; '.join(changed)}")
-    if run.read_metrics().get(names.STATUS) in (names.FINISHED, names.DIVERGED, names.PRUNED):
-        log.info("%s: has ended already", folder)
-        return None
-    return Job(settings, folder, resume=run.has(names.LAST))
+    ended = run.ended
+    if run.has(names.CONFIG):
+        changed = differences(run.read_config(), settings.model_dump())
+        if changed:
+            raise UserError(f"{folder}: a run goes on with the settings it began with; changed: {'; '.join(changed)}")
+    return None if ended else Job(settings, folder)
 
 
 def finish(settings: Settings, folder: Path) -> float:
@@ -86,9 +81,48 @@ def finish(settings: Settings, folder: Path) -> float:
     return float(metrics[names.VALUE])
 
 
+def go_on(folder: Path, arguments: Sequence[str]) -> None:
+    """Train a run to its end whose folder has its settings; where it has ended, tell what came of it."""
+    console = logging.StreamHandler(sys.stdout)
+    console.setFormatter(logging.Formatter("%(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[console], force=True)
+    settings = settings_of_run(folder, arguments, data_root())
+    job = job_of(settings, folder)
+    if job is None and (not settings.plots or (folder / names.CURVES).is_file()):
+        log.info("%s: has ended already", folder)
+        finish(settings.model_copy(update={"plots": False}), folder)
+        return
+    file = logging.FileHandler(folder / names.LOG)
+    file.setFormatter(logging.Formatter("[%(asctime)s][%(levelname)s] %(message)s"))
+    logging.getLogger().addHandler(file)
+    if job is not None:
+        _train(job, 0.0)
+    finish(settings, folder)
+
+
+def _train(job: Job, patience: float) -> None:
+    from kls.progress import Progress
+    from kls.training import train
+
+    try:
+        with Progress(job.settings.progress) as progress:
+            train([job], progress.update, patience)
+    except KeyboardInterrupt:
+        log.warning("stopped; to go on: python -m kls.train resume=%s", job.folder)
+        raise
+
+
 def run() -> None:
     """The work of the console script, with exceptions."""
-    run_hydra(task, "train", resume_arguments(sys.argv[1:]))
+    arguments = sys.argv[1:]
+    folder = folder_to_resume(arguments)
+    with stop_on_signals():
+        if folder is None:
+            run_hydra(task, "train", arguments)
+        elif is_multirun(arguments):
+            run_hydra(task, "train", sweep_arguments(folder, arguments, data_root()))
+        else:
+            go_on(folder, arguments)
 
 
 def main() -> None:

@@ -28,7 +28,7 @@ def load_network(folder: Path, checkpoint: str, settings: Settings, data: DataSe
     "precise" over the last bn.precise_batches of them.
     Raises UserError where the checkpoint is missing, damaged or of another architecture, or the data has changed.
     """
-    RunFolder(folder).check_data(data.name, data.fingerprint)
+    RunFolder(folder).check_data(data.facts)
     kept = settings.model.bn.statistics
     wanted = statistics or kept
     shape = replace(build.architecture(settings, data), bn_statistics=wanted)

@@ -17,32 +17,29 @@ from kls.controller import leave_if_orphaned
 from kls.core.evaluation import evaluate
 from kls.core.population import Population
 from kls.data.dataset import DataSet
+from kls.errors import UserError
 from kls.pruning import Pruning
 from kls.records import names
-from kls.records.run_folder import RunFolder
+from kls.records.lock import only_process, show_life
+from kls.resume_point import resume_point
 from kls.run_record import RunRecord
 from kls.settings import Settings
 from kls.snapshots import Snapshots
-from kls.stop_signal import StopSignal
+from kls.stop_signal import Stopped, StopSignal
 
 CHUNK_STEPS = 50  # between two looks at the clock
 WRITERS = 8  # runs whose files are written at once
+ORPHAN_SECONDS = 60.0  # that a worker whose controller was killed has to leave its folders
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Job:
-    """A run to be made: validated settings and the folder for its files."""
+    """A run to be made, or gone on with: validated settings and the folder of its files."""
 
     settings: Settings
     folder: Path
-    resume: bool = False
-
-    @property
-    def step(self) -> int:
-        """The step that training begins at. Raises UserError where the checkpoint is damaged."""
-        return int(RunFolder(self.folder).read_checkpoint(names.LAST)["step"]) if self.resume else 0
 
 
 class Session:
@@ -57,80 +54,102 @@ class Session:
         self._periods = [shared.evaluation.every_steps or feed.steps_per_epoch]  # steps between two evaluations
         self.pruning: Pruning | None = None
         if shared.pruning.rule:
-            self.pruning = Pruning(shared, [job.folder for job in jobs], feed.steps_per_epoch, self.n_steps)
+            self.pruning = Pruning(shared, feed.steps_per_epoch, self.n_steps)
             self._periods.append(self.pruning.period)
         self.snapshots = Snapshots(shared, self.n_steps) if shared.ensemble.snapshots else None
         if self.snapshots:
             self._periods.append(self.snapshots.period)
         members = [build.member(job.settings, self.n_steps) for job in jobs]
         self.population = Population(self.architecture, members, build.optimizer_maker(shared), feed)
-        together = len(self.pruning.together) if self.pruning else len(jobs)
         self.records = [
-            RunRecord(job.settings, job.folder, data, self.architecture, self.n_steps, together) for job in jobs
+            RunRecord(job.settings, job.folder, data, self.architecture, self.n_steps, len(jobs)) for job in jobs
         ]
         self._started = self._saved = time.perf_counter()
+        self._saved_step: int | None = None
         self._training_seconds = 0.0
 
-    def run(self, on_progress: Callable[[int, int, float], None], until: int | None = None) -> None:
-        """Train to the end, or to step ``until``, and leave every job's record complete.
+    def run(self, on_progress: Callable[[int, int, float], None]) -> None:
+        """Train to the end, and leave every job's record complete.
 
         on_progress is called with the steps made, those to make and the best validation accuracy of the group.
-        Raises KeyboardInterrupt after Ctrl-C or SIGTERM, when the checkpoints are on disk.
+        Raises Stopped after a signal that asks for it, when the checkpoints are on disk; UserError where a checkpoint
+        does not fit the settings, or the data are no longer the same; OSError where a file cannot be written.
         """
-        end = until or self.n_steps
         with StopSignal() as stop:
             self._begin()
-            while self.population.step < end and self.population.ids and not stop.wanted:
+            while self.population.step < self.n_steps and self.population.ids and stop.wanted is None:
                 before = self.population.step
-                self._advance(end, on_progress, stop)
-                if self.population.step > before and self._evaluates():
-                    self._evaluate()
-                    self._prune()
+                diverged = self._advance(on_progress, stop)
+                evaluated = self.population.step > before and self._evaluates()
+                if evaluated:
+                    diverged += self._evaluate()
                     if self.snapshots:
                         self.snapshots.keep(self.population, [job.folder for job in self.jobs])
-                leave_if_orphaned()
-                if time.perf_counter() - self._saved >= self.jobs[0].settings.checkpoint_seconds:
-                    self._save(names.RUNNING)
-        if stop.wanted and self.population.step < self.n_steps:
-            self._save(names.INTERRUPTED)
-            raise KeyboardInterrupt
-        if end < self.n_steps:
-            self._save(names.RUNNING)
-        else:
-            self._finish()
+                    self._prune()
+                self._close_diverged(diverged)
+                self._look_up(evaluated)
+            if stop.wanted is not None and self.population.step < self.n_steps:
+                self._save(names.INTERRUPTED)
+            else:
+                self._finish()
+        if stop.wanted is not None:
+            raise Stopped(stop.wanted)
 
     def _begin(self) -> None:
         leave_if_orphaned()
-        for i, (job, record) in enumerate(zip(self.jobs, self.records, strict=True)):
-            if job.resume:
-                record.resume(self.population, i)
+        states = resume_point(self.records, self.snapshots.files if self.snapshots else {})
+        for i, state in states.items():
+            try:
+                self.population.load_member(i, state)
+            except (KeyError, ValueError) as error:
+                path = self.records[i].folder.path / names.LAST
+                raise UserError(f"{path}: does not fit the run's settings ({error})") from None
+            self.records[i].resume(state)
+        if states:
+            self.population.drop([i for i in self.population.ids if i not in states])
         _write_each(self.records, lambda record: record.begin(self.population.step))
-        if self.population.step == 0 and not any(record.history for record in self.records):
-            self._evaluate()
-        self._prune()  # where the decision was made, but not yet carried out when the training was cut
+        if not states:
+            self._close_diverged(self._evaluate())
+        self._prune()  # where the decision was made, but not carried out for all when the training was cut
+
+    def _look_up(self, evaluated: bool) -> None:
+        """Once in a while: whether to stop as an orphan, a sign of life, and checkpoints where it is time for them."""
+        leave_if_orphaned()
+        show_life(self.jobs[0].folder)
+        wait = self.jobs[0].settings.checkpoint_seconds
+        if evaluated if wait == 0 else time.perf_counter() - self._saved >= wait:
+            self._save(names.RUNNING)
 
     def _evaluates(self) -> bool:
         step = self.population.step
         return step == self.n_steps or any(step % period == 0 for period in self._periods)
 
-    def _advance(self, end: int, on_progress: Callable[[int, int, float], None], stop: StopSignal) -> None:
-        """Up to the next evaluation or the next look at the clock."""
+    def _advance(self, on_progress: Callable[[int, int, float], None], stop: StopSignal) -> list[int]:
+        """Up to the next evaluation or the next look at the clock. Returns the members that diverged on the way."""
         step = self.population.step
-        until = min(step + CHUNK_STEPS, end, *((step // period + 1) * period for period in self._periods))
+        until = min(step + CHUNK_STEPS, self.n_steps, *((step // period + 1) * period for period in self._periods))
         start = time.perf_counter()
-        diverged = self.population.advance(until, lambda: stop.wanted)
+        diverged = self.population.advance(until, lambda: stop.wanted is not None)
         self._training_seconds += time.perf_counter() - start
-        self._close_diverged(diverged)
-        best = max((row["val_accuracy"] for r in self.records for row in r.history[-1:]), default=0.0)
-        on_progress(self.population.step, self.n_steps, best)
+        best = max((record.best_accuracy for record in self.records), default=0.0)
+        on_progress(self.population.step, self.n_steps, max(best, 0.0))
+        return diverged
 
     def _close_diverged(self, ids: Sequence[int]) -> None:
+        """End the runs of members that are no longer in the population."""
+        if not ids:
+            return
+        self._save(names.RUNNING)  # first: an end is only written when the others' checkpoints are without them
         for i in ids:
             self.records[i].write_divergence(
-                self.population.step, self.architecture.n_classes, self._seconds(), self._training_seconds
+                self.population.diverged_at.get(i, self.population.step),
+                self.architecture.n_classes,
+                self._seconds(),
+                self._training_seconds,
             )
 
-    def _evaluate(self) -> None:
+    def _evaluate(self) -> list[int]:
+        """Score train and validation. Returns the members whose loss is no longer finite."""
         n = self.jobs[0].settings.evaluation.n_train
         network, lam = self.population.network, self.population.lam
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
@@ -141,30 +160,40 @@ class Session:
         for k, i in enumerate(self.population.ids):
             if finite[k] and self.records[i].add_evaluation(self.population.step, train, val, k):
                 self.records[i].best = network.member_state(k) | {"step": np.array(self.population.step)}
-        self._close_diverged(diverged)
         self.population.drop(diverged)
+        return diverged
 
     def _prune(self) -> None:
         """Drop the members that fall behind, where it is time for it."""
         step = self.population.step
         if self.pruning is None or not self.pruning.judges(step):
             return
-        lost = self.pruning.dropped(step, {i: self.records[i].history for i in self.population.ids})
+        lost = self.pruning.dropped({i: self.records[i].history for i in self.population.ids})
+        if lost:
+            self._save(names.RUNNING)
         for i in lost:
-            self.records[i].save_pruned(self.population, i, self._seconds(), self._training_seconds)
+            self.records[i].save_pruned(step, self._seconds(), self._training_seconds)
         self.population.drop(lost)
 
     def _save(self, status: str) -> None:
-        seconds, training = self._seconds(), self._training_seconds
-        _write_each(
-            self.population.ids, lambda i: self.records[i].save(status, self.population, i, seconds, training)
-        )
-        self._saved = time.perf_counter()
+        """Write the checkpoints of all members, and only then the metrics of any."""
+        seconds, training, step = self._seconds(), self._training_seconds, self.population.step
+        ids, records = self.population.ids, self.records
+        leave_if_orphaned()
+        if self._saved_step != step:  # else the checkpoint before would be lost for the same one
+            _write_each(ids, lambda i: records[i].save_checkpoint(self.population, i, seconds, training))
+        _write_each(ids, lambda i: records[i].save(status, step, seconds, training))
+        self._saved, self._saved_step = time.perf_counter(), step
 
     def _finish(self) -> None:
         """Score the final networks; only here is the test set read, and only where the settings ask for it."""
-        if not self.population.ids:
-            return
+        if self.population.ids:
+            self._score()
+            self._save(names.FINISHED)
+        for record in self.records:
+            record.folder.forget(names.PREVIOUS)
+
+    def _score(self) -> None:
         splits = {"train": self.data.train, "val": self.data.val}
         if self.jobs[0].settings.evaluation.test:
             splits["test"] = build.test_split(self.jobs[0].settings, self.data)
@@ -175,7 +204,6 @@ class Session:
                     self.records[i].add_final(name, scores, k)
             if self.snapshots:
                 self._score_ensemble([name for name in splits if name != "train"])
-        self._save(names.FINISHED)
 
     def _score_ensemble(self, splits: Sequence[str]) -> None:
         assert self.snapshots is not None
@@ -197,28 +225,11 @@ def _write_each(items: Sequence[T], write: Callable[[T], None]) -> None:
         list(pool.map(write, items))
 
 
-def train(jobs: Sequence[Job], on_progress: Callable[[int, int, float], None]) -> None:
-    """Train jobs that can go together (see Session) and leave each one's files in its folder."""
-    shared = jobs[0].settings
-    with threadpool_limits(shared.threads):
-        data = build.data_set(shared)
-        if shared.pruning.rule:
-            jobs = _abreast(jobs, data, on_progress)
-        if jobs:
-            Session(jobs, data).run(on_progress)
+def train(jobs: Sequence[Job], on_progress: Callable[[int, int, float], None], patience: float = 0.0) -> None:
+    """Train jobs that can go together (see Session) and leave each one's files in its folder.
 
-
-def _abreast(jobs: Sequence[Job], data: DataSet, on_progress: Callable[[int, int, float], None]) -> Sequence[Job]:
-    """Bring jobs that were cut while their checkpoints were being written to the step of the foremost.
-
-    They must be judged together. Gives those that have not ended on the way.
+    patience: seconds to wait for another process at work in the folders to leave them.
     """
-    steps = [job.step for job in jobs]
-    foremost = max(steps)
-    if min(steps) == foremost:
-        return jobs
-    for step in sorted({*steps} - {foremost}):
-        behind = [job for job, at in zip(jobs, steps, strict=True) if at == step]
-        Session(behind, data).run(on_progress, until=foremost)
-    going_on = [j for j in jobs if RunFolder(j.folder).read_metrics().get(names.STATUS) not in names.ENDED]
-    return [Job(job.settings, job.folder, resume=True) for job in going_on]
+    shared = jobs[0].settings
+    with only_process(*(job.folder for job in jobs), patience=patience), threadpool_limits(shared.threads):
+        Session(jobs, build.data_set(shared)).run(on_progress)

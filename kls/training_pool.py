@@ -1,44 +1,104 @@
-"""Trains groups of jobs as populations, over as many processes as there are cores to use."""
+"""Trains populations over several processes, and watches them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+import multiprocessing
+import os
+import signal
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from pathlib import Path
 
-from joblib import Parallel, cpu_count, delayed
+from joblib.externals.loky import get_reusable_executor
 
-from kls.grouping import share_out
-from kls.pruning import keep_together
-from kls.training import Job, train
+from kls.records.lock import sign_of_life
+from kls.stop_signal import Stopped
+from kls.training import ORPHAN_SECONDS, Job, train
+
+Errors = dict[Path, Exception]
+
+LOOK_SECONDS = 1.0  # between two looks at the processes
+IDLE_SECONDS = 300  # after which a process without work ends
+STOP_SECONDS = 60.0  # that processes have to write their checkpoints when all is to stop
+
+log = logging.getLogger("kls")
+_stopped = False  # of a worker: takes no more work
 
 
-def train_groups(grouped: Sequence[Sequence[Job]], n_jobs: int, max_members: int) -> dict[Path, BaseException]:
+def train_populations(populations: Sequence[Sequence[Job]], processes: int, timeout: float) -> Errors:
     """Train every job; gives the errors of those that failed, by folder.
 
-    n_jobs: processes, -1 for as many as cores. max_members: of one population.
-    Raises what joblib raises where a process is killed; the jobs' checkpoints then say how far they came.
+    timeout: seconds without a sign of life after which a process is killed.
+    Raises OSError or MemoryError, which are no job's own fault, when the others' checkpoints are on disk; Stopped
+    likewise; and loky's errors where a process is killed.
     """
-    processes = cpu_count() if n_jobs == -1 else n_jobs
-    pieces = share_out(grouped, processes, max_members)
-    if not pieces:
-        return {}
-    for piece in pieces:
-        if piece[0].settings.pruning.rule:
-            keep_together([job.folder for job in piece])
-    if len(pieces) == 1 or processes == 1:
-        found = [train_together(piece) for piece in pieces]
-    else:
-        found = Parallel(n_jobs=min(processes, len(pieces)), batch_size=1)(delayed(train_together)(p) for p in pieces)
-    return {folder: error for errors in found for folder, error in errors.items()}
-
-
-def train_together(jobs: Sequence[Job]) -> dict[Path, BaseException]:
-    """Train one population. Where that fails, each job is tried alone, so that one's fault costs no other."""
+    if len(populations) == 1 or processes == 1:
+        found: Errors = {}
+        for population in populations:
+            found |= _raised(train_together(population))
+        return found
+    executor = get_reusable_executor(
+        min(processes, len(populations)), timeout=IDLE_SECONDS, initializer=_leave_signals_to_controller
+    )
+    futures = {executor.submit(train_together, population): population[0].folder for population in populations}
     try:
-        train(jobs, lambda step, total, best: None)
+        return _watch(futures, timeout)
+    except (KeyboardInterrupt, OSError, MemoryError):
+        for process in multiprocessing.active_children():
+            process.terminate()
+        wait(futures, STOP_SECONDS)
+        executor.shutdown(kill_workers=True)
+        raise
+
+
+def train_together(jobs: Sequence[Job]) -> Errors:
+    """Train one population; where that fails, gives the error as each job's."""
+    global _stopped
+    if _stopped:
+        return {}
+    try:
+        train(jobs, lambda step, total, best: None, ORPHAN_SECONDS)
     except Exception as error:
-        if len(jobs) == 1:
-            return {jobs[0].folder: error}
-        again = [Job(job.settings, job.folder, job.resume) for job in jobs]
-        return {folder: e for job in again for folder, e in train_together([job]).items()}
+        return dict.fromkeys((job.folder for job in jobs), error)
+    except Stopped:
+        if multiprocessing.current_process().name == "MainProcess":
+            raise
+        _stopped = True
     return {}
+
+
+def _watch(futures: Mapping[Future[Errors], Path], timeout: float) -> Errors:
+    found: Errors = {}
+    pending = set(futures)
+    seen: dict[Path, tuple[tuple[int, int], float]] = {}
+    while pending:
+        done, pending = wait(pending, LOOK_SECONDS, FIRST_COMPLETED)
+        for future in done:
+            found |= _raised(future.result())
+        workers = {process.pid for process in multiprocessing.active_children()}
+        for folder in (futures[future] for future in pending):
+            sign = sign_of_life(folder)
+            if sign is None or sign[0] not in workers:
+                continue
+            if folder not in seen or seen[folder][0] != sign:
+                seen[folder] = sign, time.monotonic()
+            elif time.monotonic() - seen[folder][1] > timeout:
+                log.warning("%s: its process showed no life for %g s and is killed", folder, timeout)
+                os.kill(sign[0], signal.SIGKILL)
+    return found
+
+
+def _raised(errors: Errors) -> Errors:
+    for error in errors.values():
+        if isinstance(error, OSError | MemoryError):
+            raise error
+    return errors
+
+
+def _leave_signals_to_controller() -> None:
+    """A terminal sends its signals to all; a worker stops when the controller tells it to, by SIGTERM."""
+    for name in ("SIGINT", "SIGHUP"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)

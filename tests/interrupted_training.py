@@ -55,7 +55,7 @@ def interrupted(cwd: Path, step: int, *arguments: str) -> Path:
     """Train in the new folder ``cwd`` until a SIGTERM after ``step`` updates, and give the run's folder."""
     cwd.mkdir(parents=True, exist_ok=True)
     with at_step(step, terminate):
-        assert train_in(cwd, *arguments).status == 130
+        assert train_in(cwd, *arguments).status == 143
     (folder,) = run_folders(cwd)
     assert metrics_of(folder)["steps"] == step
     return folder

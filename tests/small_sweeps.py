@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import sqlite3
 from collections.abc import Sequence
@@ -43,7 +42,6 @@ def sweep_in(cwd: Path, *arguments: str) -> Outcome:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("kls.aggregate.report", lambda folder, out: f"the report of {folder}")
         patch.setattr(sqlite3, "connect", unsynced)
-        patch.setenv("KLS_CONTROLLER", str(os.getpid()))  # as the sweep does, but for good
         return train_in(cwd, "--multirun", *arguments)
 
 
@@ -101,7 +99,7 @@ def assert_same_sweep(got: Path, expected: Path, stages: Sequence[str]) -> None:
             assert {path for path in file_hashes(job) if not LEFT_BY_A_KILL.match(Path(path).name)} == set(
                 file_hashes(other)
             )
-            assert config_of(job) | {"resume": None} == config_of(other)
+            assert config_of(job) == config_of(other)
             assert_same_run(job, other)
 
 

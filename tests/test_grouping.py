@@ -11,8 +11,6 @@ import pytest
 from entry_points import composed
 
 from kls.grouping import groups, share_out
-from kls.records import names
-from kls.records.run_folder import RunFolder
 from kls.settings import Settings
 from kls.training import Job
 from kls.validation import validate
@@ -24,8 +22,8 @@ def settings(command: str = "") -> Settings:
     return validate(composed("data=cifar10", *command.split()))
 
 
-def job(number: int, command: str = "", folder: Path = Path("stage"), resume: bool = False) -> Job:
-    return Job(settings(command), folder / str(number), resume)
+def job(number: int, command: str = "") -> Job:
+    return Job(settings(command), Path("stage", str(number)))
 
 
 def grouped(*commands: str) -> list[list[int]]:
@@ -96,29 +94,6 @@ def test_members_of_different_populations(command: str) -> None:
 def test_cycles_of_one_length_where_something_is_done_at_their_ends(setting: str) -> None:
     longer = "optimizer.schedule.n_s=4500 optimizer.schedule.cycles=1"
     assert grouped(setting, f"{setting} {longer}", f"{setting} lam=0.2") == [[0, 2], [1]]
-
-
-def test_jobs_that_are_pruned_together_stay_together_at_any_step(tmp_path: Path) -> None:
-    """Jobs 0, 2 and 3 have begun together, and so have 1 and 4; 5 and 6 have not begun."""
-    for number, step in ((0, 50), (2, 100), (1, 50), (4, 50)):
-        (tmp_path / str(number)).mkdir()
-        RunFolder(tmp_path / str(number)).write_checkpoint(names.LAST, {"step": np.array(step)})
-    for number, together in ((0, ["0", "2", "3"]), (1, ["1", "4"])):
-        RunFolder(tmp_path / str(number)).write_pruning({"together": together, "dropped": {}})
-    begun = (0, 1, 2, 4)
-    jobs = [job(number, "pruning.rule=median", tmp_path, resume=number in begun) for number in range(7)]
-    found = groups(jobs)
-    assert [[int(member.folder.name) for member in group] for group in found] == [[0, 2, 3], [1, 4], [5, 6]]
-    pieces = share_out(found, 4, 40)
-    assert [[int(member.folder.name) for member in piece] for piece in pieces] == [[0, 2, 3], [1, 4], [5, 6]]
-
-
-def test_jobs_that_go_on_are_grouped_by_the_step_they_stand_at(tmp_path: Path) -> None:
-    for number, step in enumerate((50, 100, 50)):
-        (tmp_path / str(number)).mkdir()
-        RunFolder(tmp_path / str(number)).write_checkpoint(names.LAST, {"step": np.array(step)})
-    jobs = [job(number, folder=tmp_path, resume=number < 3) for number in range(4)]
-    assert [[int(member.folder.name) for member in group] for group in groups(jobs)] == [[0, 2], [1], [3]]
 
 
 def shared_out(sizes: list[int], processes: int, max_members: int) -> list[list[int]]:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from entry_points import metrics_of
 from hydra.core.utils import JobReturn, JobStatus
@@ -36,7 +35,16 @@ def folder_of(overrides: list[str], stage: Path) -> RunFolder:
     (name,) = (o.split("'")[1] for o in overrides if o.startswith("hydra.sweep.subdir="))
     folder = RunFolder(stage / name)
     leave_hydra_records(folder.path, {"config.yaml": "lam: 1\n", "overrides.yaml": "[]\n"})
+    leave_records(folder)
     return folder
+
+
+def leave_records(folder: RunFolder, metrics: dict[str, Any] | None = None) -> None:
+    folder.path.mkdir(parents=True, exist_ok=True)
+    folder.write_config({"lam": 1.0})
+    folder.write_history([dict.fromkeys(names.HISTORY_COLUMNS, 0)])
+    if metrics:
+        folder.write_metrics(metrics)
 
 
 def leave_hydra_records(folder: Path, records: dict[str, str]) -> None:
@@ -90,14 +98,53 @@ def test_jobs_get_their_folders_and_logs(works: Launch, tmp_path: Path) -> None:
 def test_jobs_that_have_ended_are_answered_from_their_records(works: Launch, tmp_path: Path) -> None:
     for number, metrics in (
         (4, {names.STATUS: names.DIVERGED, names.VALUE: 0.1}),
-        (6, {names.STATUS: names.FAILED, names.MESSAGE: "x", names.VALUE: 0.9}),
+        (6, {names.STATUS: names.PRUNED, names.VALUE: 0.2}),
     ):
         leave_hydra_records(tmp_path / str(number), {"overrides.yaml": "[]\n"})
-        RunFolder(tmp_path / str(number)).write_metrics(metrics)
-    launcher, failures = Launcher(works), list[str]()
-    assert kept(tmp_path, launcher, 3, failures, most=1) == [0.1, 0.05, "the job failed"]
+        leave_records(RunFolder(tmp_path / str(number)), metrics)
+    launcher = Launcher(works)
+    assert kept(tmp_path, launcher, 3) == [0.1, 0.05, 0.2]
     assert [[job[0] for job in jobs] for jobs, _ in launcher.asked] == [["lam=1"]]
-    assert failures == [f"{tmp_path}/6: x"]
+
+
+def test_jobs_that_failed_before_are_tried_again(works: Launch, tmp_path: Path) -> None:
+    leave_hydra_records(tmp_path / "4", {"overrides.yaml": "[]\n"})
+    leave_records(RunFolder(tmp_path / "4"), {names.STATUS: names.FAILED, names.MESSAGE: "x"})
+    failures: list[str] = []
+    assert kept(tmp_path, Launcher(works), 1, failures) == [0.04]
+    assert failures == []
+
+
+@pytest.mark.parametrize("name", [names.METRICS, names.CONFIG, names.HISTORY])
+def test_a_job_with_a_damaged_record_is_launched_again(name: str, works: Launch, tmp_path: Path) -> None:
+    leave_hydra_records(tmp_path / "4", {"overrides.yaml": "[]\n"})
+    leave_records(RunFolder(tmp_path / "4"), {names.STATUS: names.FINISHED, names.VALUE: 0.9})
+    content = (tmp_path / "4" / name).read_bytes()
+    (tmp_path / "4" / name).write_bytes(content[:-2])
+    assert kept(tmp_path, Launcher(works), 1) == [0.04]
+    assert (tmp_path / "4" / f"{name}.damaged").read_bytes() == content[:-2]
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device", "x"), MemoryError()])
+def test_what_is_no_jobs_fault_stops_the_sweep(error: Exception, tmp_path: Path) -> None:
+    def full(jobs: list[list[str]]) -> list[JobReturn]:
+        return [returned(error, JobStatus.FAILED) for _ in jobs]
+
+    with pytest.raises(type(error)):
+        kept(tmp_path, Launcher(full), 2)
+    assert not list(tmp_path.rglob(names.METRICS))
+
+
+def test_ctrl_c_marks_what_is_under_way(tmp_path: Path) -> None:
+    def stopped(jobs: list[list[str]]) -> list[JobReturn]:
+        leave_records(RunFolder(tmp_path / "4"), {names.STATUS: names.RUNNING, "steps": 3})
+        leave_records(RunFolder(tmp_path / "5"), {names.STATUS: names.FINISHED})
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        kept(tmp_path, Launcher(stopped))
+    assert metrics_of(tmp_path / "4") == {"status": "interrupted", "steps": 3}
+    assert metrics_of(tmp_path / "5") == {"status": "finished"}
 
 
 @pytest.mark.parametrize(
@@ -108,7 +155,7 @@ def test_a_trained_job_without_hydras_last_record_is_launched_again(
 ) -> None:
     """It was killed between its training and the end of what Hydra writes, file by file and not atomically."""
     leave_hydra_records(tmp_path / "5", records)
-    RunFolder(tmp_path / "5").write_metrics({names.STATUS: names.FINISHED, names.VALUE: 0.7})
+    leave_records(RunFolder(tmp_path / "5"), {names.STATUS: names.FINISHED, names.VALUE: 0.7})
     launcher = Launcher(works)
     kept(tmp_path, launcher)
     assert [[job[0] for job in jobs] for jobs, _ in launcher.asked] == [["lam=0", "lam=1", "lam=2"]]
@@ -120,20 +167,6 @@ def test_overrides_of_all_jobs_stand_behind_their_own(works: Launch, tmp_path: P
     keeper.launch([["lam=0"]], 0)
     ((jobs, _),) = launcher.asked
     assert jobs[0][:4] == ["lam=0", "a=1", "b=2", "hydra.sweep.subdir='4'"]
-
-
-def test_jobs_with_a_checkpoint_are_resumed(works: Launch, tmp_path: Path) -> None:
-    for number, files in ((4, (names.LAST, names.CONFIG)), (5, (names.CONFIG,)), (6, (names.LAST,))):
-        folder = RunFolder(tmp_path / str(number))
-        folder.path.mkdir()
-        folder.write_metrics({names.STATUS: names.INTERRUPTED})
-        if names.LAST in files:
-            folder.write_checkpoint(names.LAST, {"step": np.array(1)})
-        if names.CONFIG in files:
-            folder.write_config({})
-    launcher = Launcher(works)
-    kept(tmp_path, launcher)
-    assert [job[3:] for job in launcher.asked[0][0]] == [[f"resume='{tmp_path}/4'"], [], []]
 
 
 def test_failures_are_recorded_and_answered_with_no_number(
@@ -176,7 +209,8 @@ def test_what_is_left_of_a_batch_is_launched_again(
 
 def test_a_launcher_that_breaks_down_every_time(tmp_path: Path) -> None:
     launcher = Launcher(breaks, breaks, breaks)
-    with pytest.raises(RuntimeError, match=r"^a worker was killed$"):
+    told = r"^the launcher broke down \(RuntimeError: a worker was killed\), 3 times$"
+    with pytest.raises(UserError, match=told):
         kept(tmp_path, launcher)
     assert len(launcher.asked) == 3
 

@@ -9,18 +9,17 @@ from typing import Any
 
 import numpy as np
 import pytest
-from entry_points import DATA, arrays_of, assert_same_run, composed, history_of, metrics_of
+from entry_points import DATA, UNLIKE, arrays_of, assert_same_run, composed, history_of, metrics_of
 from helpers import largest_difference
 from interrupted_training import at_step, terminate
 
-from kls.errors import UserError
-from kls.grouping import groups
+from kls.populations import populations
 from kls.records import names
 from kls.records.run_folder import RunFolder
 from kls.settings import Settings
 from kls.sweep.pruning import behind_median, behind_top_share
 from kls.training import Job
-from kls.training_pool import train_groups
+from kls.training_pool import train_populations
 from kls.validation import validate
 
 # 12 steps are an epoch, 20 a cycle; there are 5 cycles.
@@ -64,11 +63,11 @@ def go_on(members: list[Settings], parent: Path, processes: int = 1) -> None:
     """Train all that have not ended, as a sweep does that goes on."""
     jobs = []
     for member, folder in zip(members, folders(parent), strict=True):
-        run = RunFolder(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        if run.read_metrics().get(names.STATUS) not in names.ENDED:
-            jobs.append(Job(member, folder, resume=run.has(names.LAST)))
-    assert train_groups(groups(jobs), processes, 40) == {}
+        if not RunFolder(folder).ended:
+            jobs.append(Job(member, folder))
+    if jobs:
+        assert train_populations(populations(jobs, parent, processes, 40), 1, 60.0) == {}
 
 
 def folders(parent: Path) -> list[Path]:
@@ -112,10 +111,14 @@ def test_the_others_train_as_if_nobody_had_been_dropped(trained: dict[str, Path]
         folders(trained[rule]), folders(trained["never"]), ends(trained[rule]), strict=True
     ):
         if steps == STEPS:
-            assert largest_difference(arrays_of(folder), arrays_of(whole)) < 1e-10
-            got, expected = metrics_of(folder), metrics_of(whole)
+            got, expected = (
+                {name: value for name, value in arrays_of(run).items() if name not in ("history", *UNLIKE)}
+                for run in (folder, whole)
+            )
+            assert largest_difference(got, expected) < 1e-10
+            metrics, others = metrics_of(folder), metrics_of(whole)
             for key in ("train_loss", "train_accuracy", "val_loss", "val_cost", "val_accuracy"):
-                assert got[key] == pytest.approx(expected[key], rel=1e-10)
+                assert metrics[key] == pytest.approx(others[key], rel=1e-10)
 
 
 @pytest.mark.parametrize("rule", PERIODS)
@@ -139,13 +142,6 @@ def test_the_record_of_a_pruned_run(trained: dict[str, Path], settings: dict[str
         assert not {"train_accuracy", "test_accuracy"} & metrics.keys()
         assert arrays_of(folder)["step"] == last["step"] == steps
         assert arrays_of(folder, names.BEST)["step"] == metrics[names.BEST_STEP]
-    told = [RunFolder(folder).read_pruning() for folder in folders(trained["halving"])]
-    final = max((record for record in told if record), key=lambda record: len(record["dropped"]))
-    assert final["together"] == [folder.name for folder in folders(trained["halving"])]
-    assert {name: int(step) for step, dropped in final["dropped"].items() for name in dropped} == {
-        str(i): steps for i, (status, steps) in enumerate(ends(trained["halving"])) if status == names.PRUNED
-    }
-    assert not list(trained["never"].rglob(names.PRUNING))
 
 
 @pytest.mark.parametrize("step", [30, 40, 41])
@@ -159,7 +155,6 @@ def test_a_training_that_is_stopped_and_goes_on(
     go_on(settings["median"], tmp_path, processes=2)
     for folder, other in zip(folders(tmp_path), folders(trained["median"]), strict=True):
         assert_same_run(folder, other)
-        assert (folder / names.PRUNING).read_bytes() == (other / names.PRUNING).read_bytes()
 
 
 @contextmanager
@@ -177,7 +172,7 @@ def writes(before: Callable[[int], None]) -> Iterator[None]:
         return wrapper
 
     with pytest.MonkeyPatch.context() as patch:
-        for name in ("write_config", "write_metrics", "write_pruning", "write_history", "write_checkpoint"):
+        for name in ("write_config", "write_metrics", "write_history", "write_checkpoint"):
             patch.setattr(RunFolder, name, counted(getattr(RunFolder, name)))
         yield
 
@@ -185,7 +180,7 @@ def writes(before: Callable[[int], None]) -> Iterator[None]:
 def test_a_training_that_is_killed_between_any_two_files(
     settings: dict[str, list[Settings]], trained: dict[str, Path], tmp_path: Path
 ) -> None:
-    """Members whose checkpoints were not written any more catch up with the others, and meet the same verdicts."""
+    """All go on from the newest step that all have a checkpoint of, and meet the same verdicts."""
 
     def kill(number: int, at: int) -> None:
         if number == at:
@@ -194,39 +189,28 @@ def test_a_training_that_is_killed_between_any_two_files(
     numbers = [0]
     with writes(numbers.append):
         go_on(settings["halving"], tmp_path / "whole")
-    for at in range(2, max(numbers) + 1, 11):  # the first file says who trains together
+    for at in range(1, max(numbers) + 1, 11):
         parent = tmp_path / str(at)
         with writes(lambda number, at=at: kill(number, at)), pytest.raises(Killed):  # type: ignore[misc]
             go_on(settings["halving"], parent)
         go_on(settings["halving"], parent, processes=2)
         assert ends(parent) == ends(trained["halving"])
         for folder, other in zip(folders(parent), folders(trained["halving"]), strict=True):
-            assert largest_difference(arrays_of(folder), arrays_of(other)) < 1e-10
-            assert [row["val_accuracy"] for row in history_of(folder)] == [
-                row["val_accuracy"] for row in history_of(other)
-            ]
+            assert_same_run(folder, other)
 
 
 def test_two_populations_are_judged_each_by_itself(settings: dict[str, list[Settings]], tmp_path: Path) -> None:
     go_on(settings["halving"], tmp_path, processes=2)
     parts = [{i for i in range(len(LAMS)) if i % 2 == n} for n in (0, 1)]
     for part in parts:
-        for i in part:
-            told = RunFolder(tmp_path / str(i)).read_pruning()
-            assert told is not None
-            assert {int(name) for name in told["together"]} == part
-            assert {int(name) for names_ in told["dropped"].values() for name in names_} < part
+        assert {metrics_of(tmp_path / str(i))["population"] for i in part} == {len(part)}
+        assert len([i for i in part if metrics_of(tmp_path / str(i))[names.STATUS] == names.FINISHED]) == 1
     assert len([end for end in ends(tmp_path) if end == (names.FINISHED, STEPS)]) == 2
 
 
 def test_a_network_alone_is_never_pruned(settings: dict[str, list[Settings]], tmp_path: Path) -> None:
     for member, folder in zip(settings["halving"][:2], folders(tmp_path), strict=False):
         folder.mkdir()
-        assert train_groups([[Job(member, folder)]], 1, 40) == {}
+        assert train_populations([[Job(member, folder)]], 1, 60.0) == {}
         assert metrics_of(folder)[names.STATUS] == names.FINISHED
 
-
-def test_a_damaged_record_is_refused(tmp_path: Path) -> None:
-    (tmp_path / names.PRUNING).write_text('{"together": ["0"]}')
-    with pytest.raises(UserError, match=r"pruning\.json: cannot be read as a record of pruning"):
-        RunFolder(tmp_path).read_pruning()

@@ -29,7 +29,7 @@ from kls.aggregate.__main__ import run as aggregate
 from kls.grouping import groups
 from kls.records import names
 from kls.training import Job
-from kls.training_pool import train_groups
+from kls.training_pool import train_populations
 from kls.validation import validate
 
 # A cycle is 20 steps; the network is evaluated every 7.
@@ -103,7 +103,7 @@ def test_members_of_a_population_have_their_own(run: Path, tmp_path: Path) -> No
         (tmp_path / str(i)).mkdir()
         jobs.append(Job(validate(composed(*ENSEMBLE, change)), tmp_path / str(i)))
     assert [len(group) for group in groups(jobs)] == [4]
-    assert train_groups(groups(jobs), 1, 40) == {}
+    assert train_populations([jobs], 1, 60.0) == {}
     assert {key: metrics_of(tmp_path / "1")[key] for key in KEYS} == pytest.approx(
         {key: metrics_of(run)[key] for key in KEYS}, rel=1e-9
     )

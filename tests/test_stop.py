@@ -18,7 +18,7 @@ from kls.records import names
 from kls.stop_signal import StopSignal
 from kls.training import Session
 
-SIGNALS = [signal.SIGINT, signal.SIGTERM]
+SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 
 
 def send(number: int) -> Callable[[object], None]:
@@ -73,7 +73,7 @@ def test_a_stopped_training_is_on_disk_as_it_stood(
 ) -> None:
     with at_step(step, send(number)):
         outcome = train_in(tmp_path, *SMALL)
-    assert (outcome.status, outcome.err) == (130, "")
+    assert (outcome.status, outcome.err) == (128 + number, "")
     (folder,) = run_folders(tmp_path)
     metrics, history = metrics_of(folder), history_of(folder)
     assert (metrics["status"], metrics["steps"], arrays_of(folder)["step"]) == ("interrupted", step, step)
@@ -82,25 +82,25 @@ def test_a_stopped_training_is_on_disk_as_it_stood(
     assert metrics["best_step"] == arrays_of(folder, names.BEST)["step"]
 
 
-@pytest.mark.parametrize(("step", "status"), [(0, 130), (14, 130), (STEPS, 0)])
+@pytest.mark.parametrize("step", [0, 14, STEPS])
 def test_a_signal_during_an_evaluation(
-    step: int, status: int, finished_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    step: int, finished_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It stops after the evaluation, and at the end of the training it stops nothing."""
+    """It stops after the evaluation, and at the end of the training when all has been written."""
     evaluate = Session._evaluate
 
-    def interrupted(session: Session) -> None:
+    def interrupted(session: Session) -> list[int]:
         if session.population.step == step:
             os.kill(os.getpid(), signal.SIGTERM)
-        evaluate(session)
+        return evaluate(session)
 
     monkeypatch.setattr(Session, "_evaluate", interrupted)
     outcome = train_in(tmp_path, *SMALL)
-    assert outcome.status == status
+    assert outcome.status == 143
     (folder,) = run_folders(tmp_path)
     assert metrics_of(folder)["steps"] == step
     assert history_of(folder) == [row for row in history_of(finished_run) if row["step"] <= step]
-    if status == 0:
+    if step == STEPS:
         assert_same_run(folder, finished_run)
 
 
@@ -116,5 +116,5 @@ def test_a_process_that_is_stopped_from_outside(number: signal.Signals, cifar_ro
         out, err = process.communicate(timeout=60)
     (folder,) = run_folders(tmp_path)
     told = f"stopped; to go on: python -m kls.train resume={folder}\n"
-    assert (process.returncode, out, err) == (130, told, "")
+    assert (process.returncode, out, err) == (128 + number, told, "")
     assert (metrics_of(folder)["status"], metrics_of(folder)["steps"]) == ("interrupted", 11)

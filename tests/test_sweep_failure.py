@@ -6,12 +6,22 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
-from entry_points import Outcome, arrays_of, metrics_of, mistake
+from entry_points import Outcome, metrics_of, mistake
 from interrupted_training import at_step, terminate
 from optuna.trial import TrialState
-from small_sweeps import ALONE, FOLDER, TINY, job_folders, record_of, stages_argument, sweep_in, swept, trials_of
+from small_sweeps import (
+    ALONE,
+    FOLDER,
+    TINY,
+    assert_same_sweep,
+    job_folders,
+    record_of,
+    stages_argument,
+    sweep_in,
+    swept,
+    trials_of,
+)
 
 from kls.records import names
 
@@ -80,11 +90,11 @@ def test_a_stage_of_which_every_job_fails(cifar_root: Path, tmp_path: Path) -> N
         assert outcome.status == 1
         lines = outcome.err.splitlines()
         assert lines[0] == "error: stage fine: every trial failed; the logs are in their folders:"
-        assert len(lines) == (2 if outcome is first else 3)  # going on means another batch
+        assert len(lines) == 2
         assert all(line.startswith(f"  {folder}/fine/") and "60200 training pictures" in line for line in lines[1:])
     assert record_of(folder)["status"] == "failed"
     assert [(entry["name"], entry["status"]) for entry in record_of(folder)["stages"]] == [
-        ("coarse", "finished"), ("fine", "running"),
+        ("coarse", "finished"), ("fine", "failed"),
     ]  # fmt: skip
     assert statuses(folder, "coarse") == ["finished"] * 2
 
@@ -92,22 +102,23 @@ def test_a_stage_of_which_every_job_fails(cifar_root: Path, tmp_path: Path) -> N
 def test_more_failures_than_allowed_stop_the_sweep(cifar_root: Path, tmp_path: Path) -> None:
     folder = tmp_path / "sweep"
     failed = [f"  {folder}/grid/{i}: UserError: lam=-{i}: {NEGATIVE}" for i in (1, 2)]
+    again = [f"  {folder}/grid/{i}: UserError: lam=-{i}.0: {NEGATIVE}" for i in (1, 2)]
     command = (*TINY, ALONE, FOLDER, "lam=0.1,-1,-2")
     for arguments in ((*command, "max_failures=1"), ("resume=sweep", ALONE)):
         outcome = sweep_in(tmp_path, *arguments)
         assert outcome.status == 1
         assert outcome.err.splitlines() == [
             "error: 2 jobs failed, more than max_failures=1; the logs are in their folders:",
-            *failed,
+            *(failed if arguments[0] != "resume=sweep" else again),
         ]
         assert record_of(folder)["status"] == "failed"
         assert statuses(folder) == ["finished", "failed", "failed"]
     outcome = sweep_in(tmp_path, "resume=sweep", ALONE, "max_failures=2")
     assert (outcome.err, outcome.status) == ("", 0)
-    assert told_at_the_end(outcome) == ["2 jobs failed; the logs are in their folders:", *failed]
+    assert told_at_the_end(outcome) == ["2 jobs failed; the logs are in their folders:", *again]
     assert states(folder) == [TrialState.COMPLETE, TrialState.FAIL, TrialState.FAIL]
-    outcome = sweep_in(tmp_path, "resume=sweep", ALONE)
-    assert told_at_the_end(outcome)[1:] == failed
+    outcome = sweep_in(tmp_path, "resume=sweep", ALONE, "max_failures=2")
+    assert told_at_the_end(outcome)[1:] == again
 
 
 def test_failures_of_all_stages_count(cifar_root: Path, tmp_path: Path) -> None:
@@ -151,7 +162,7 @@ def _stopped(cifar_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
     """A sweep whose population of three was stopped in the middle."""
     cwd = tmp_path_factory.mktemp("stopped_sweep")
     with at_step(6, terminate):
-        assert sweep_in(cwd, *TINY, ALONE, FOLDER, *THREE).status == 130
+        assert sweep_in(cwd, *TINY, ALONE, FOLDER, *THREE).status == 143
     return cwd / "sweep"
 
 
@@ -164,44 +175,77 @@ def stopped(_stopped: Path) -> Iterator[Path]:
     kept.rename(_stopped)
 
 
-@pytest.mark.parametrize(("name", "told"), [("history.csv", "cannot be read as a history"), ("last.npz", "checkpoint")])
-def test_the_failure_of_one_member_costs_the_others_nothing(name: str, told: str, stopped: Path, whole: Path) -> None:
-    (stopped / "grid" / "1" / name).write_bytes(b"damaged\n1\n")
+@pytest.mark.parametrize("name", ["history.csv", "last.npz", "best.npz", "metrics.json", "config.yaml"])
+def test_damage_to_one_member_is_made_good(name: str, stopped: Path, whole: Path) -> None:
+    """All go on together from the newest step that all have a checkpoint of, which may be the first."""
+    path = stopped / "grid" / "1" / name
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 4
+    path.write_bytes(content)
     outcome = sweep_in(stopped.parent, "resume=sweep", ALONE)
     assert (outcome.err, outcome.status) == ("", 0)
-    assert statuses(stopped) == ["finished", "failed", "finished"]
-    assert told in metrics_of(stopped / "grid" / "1")["message"]
-    assert len(told_at_the_end(outcome)) == 2
-    for number in ("0", "2"):
-        got, expected = (arrays_of(folder / "grid" / number) for folder in (stopped, whole))
-        np.testing.assert_allclose(got["W1"], expected["W1"], rtol=1e-9, atol=1e-12)
+    assert path.with_name(f"{name}.damaged").read_bytes() == content
+    path.with_name(f"{name}.damaged").unlink()
+    assert_same_sweep(stopped, whole, ["grid"])
+
+
+@pytest.mark.parametrize("name", ["study.db", "sweep.json", "grid/trials.json", "grid/populations.json"])
+@pytest.mark.parametrize("damage", ["missing", "empty", "cut", "zeros", "flip"])
+def test_damage_to_records_of_the_sweep_is_made_good(name: str, damage: str, stopped: Path, whole: Path) -> None:
+    path = stopped / name
+    content = path.read_bytes()
+    middle = len(content) // 2
+    spoilt = {
+        "missing": b"", "empty": b"", "cut": content[:-20], "zeros": bytes(len(content)),
+        "flip": content[:middle] + bytes([content[middle] ^ 4]) + content[middle + 1 :],
+    }  # fmt: skip
+    path.write_bytes(spoilt[damage])
+    if damage == "missing":
+        path.unlink()
+    outcome = sweep_in(stopped.parent, "resume=sweep", ALONE)
+    assert (outcome.err, outcome.status) == ("", 0)
+    if name.startswith("grid") and damage != "flip":  # a flip in the checksum's own key is harmless
+        assert f"{path}: restored from its copy" in outcome.out
+    assert_same_sweep(stopped, whole, ["grid"])
+
+
+def test_a_finished_run_whose_record_is_gone_is_scored_again(whole: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(whole, tmp_path / "sweep"))
+    (folder / "grid" / "1" / names.METRICS).unlink()
+    outcome = sweep_in(tmp_path, "resume=sweep", ALONE)
+    assert (outcome.err, outcome.status) == ("", 0)
+    assert_same_sweep(folder, whole, ["grid"])
 
 
 def test_a_file_in_the_place_of_a_folder(cifar_root: Path, tmp_path: Path) -> None:
     folder = tmp_path / "sweep"
     (folder / "grid").mkdir(parents=True)
-    (folder / "grid" / "1").touch()
+    (folder / "grid" / "1").write_text("mine")
     outcome = sweep_in(tmp_path, *TINY, ALONE, FOLDER, "lam=0.1,0.2")
-    assert mistake(outcome) == f"[Errno 17] File exists: '{folder}/grid/1'"
-    assert outcome.out.count("the launcher broke down (FileExistsError") == 2
-    assert record_of(folder)["status"] == "failed"
-    (folder / "grid" / "1").unlink()
-    outcome = sweep_in(tmp_path, "resume=sweep", ALONE)
-    assert (outcome.err, outcome.status) == ("", 0)
-    assert statuses(folder) == ["finished"] * 2
+    assert mistake(outcome) == (
+        f"{folder}: has grid already, which a sweep would overwrite; take another folder, or go on with what is there "
+        f"by resume={folder}"
+    )
+    assert [path for path in tmp_path.rglob("*") if path.is_file() and path.name != ".lock"] == [folder / "grid" / "1"]
+    assert (folder / "grid" / "1").read_text() == "mine"
 
 
-def test_a_full_record_of_a_failure_stays(cifar_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A job that fails after its training keeps its scores, and is worth nothing to the search all the same."""
-
+def test_a_full_disk_stops_the_sweep_and_costs_nothing(
+    cifar_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def no_space(folder: Path) -> None:
         raise OSError(28, "No space left on device", str(folder / names.CURVES))
 
-    monkeypatch.setattr("kls.pictures_of_run.draw", no_space)
-    outcome = sweep_in(tmp_path, *TINY, ALONE, FOLDER, "lam=0.1", "plots=true")
-    assert outcome.status == 1
-    metrics = metrics_of(tmp_path / "sweep" / "grid" / "0")
-    assert metrics["status"] == "failed"
-    assert metrics["message"].startswith("OSError: [Errno 28] No space left on device")
-    assert metrics["steps"] == 12
-    assert states(tmp_path / "sweep") == [TrialState.FAIL]
+    folder = tmp_path / "sweep"
+    with monkeypatch.context() as patch:
+        patch.setattr("kls.pictures_of_run.draw", no_space)
+        outcome = sweep_in(tmp_path, *TINY, ALONE, FOLDER, "lam=0.1", "plots=true")
+    assert mistake(outcome) == (
+        f"[Errno 28] No space left on device: '{folder}/grid/0/curves.png'; mend that, and go on with the same command "
+        f"and resume={folder}"
+    )
+    assert metrics_of(folder / "grid" / "0")["status"] == "finished"
+    assert (record_of(folder)["status"], record_of(folder)["stages"][0]["status"]) == ("interrupted",) * 2
+    outcome = sweep_in(tmp_path, "resume=sweep", ALONE)
+    assert (outcome.err, outcome.status) == ("", 0)
+    assert states(folder) == [TrialState.COMPLETE]

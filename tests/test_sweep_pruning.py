@@ -78,7 +78,6 @@ def test_the_record_counts_and_the_best_has_finished(search: Path) -> None:
 def test_a_confirmation_is_not_pruned(search: Path) -> None:
     rules = {stage: config_of(job_folders(search, stage)[0])["pruning"]["rule"] for stage in ("fine", "confirm")}
     assert rules == {"fine": "halving", "confirm": None}
-    assert not list((search / "confirm").rglob(names.PRUNING))
 
 
 def test_tables_count_pruned_runs_and_do_not_average_them(search: Path, tmp_path: Path) -> None:
@@ -94,7 +93,7 @@ def test_tables_count_pruned_runs_and_do_not_average_them(search: Path, tmp_path
 @pytest.mark.parametrize("step", [12, 20])
 def test_a_sweep_that_is_stopped_and_goes_on_prunes_the_same(search: Path, tmp_path: Path, step: int) -> None:
     with at_step(step, terminate):
-        assert sweep_in(tmp_path, *TINY, ALONE, FOLDER, *SEARCH).status == 130
+        assert sweep_in(tmp_path, *TINY, ALONE, FOLDER, *SEARCH).status == 143
     assert record_of(tmp_path / "sweep")["status"] == "interrupted"
     outcome = sweep_in(tmp_path, *TINY, ALONE, *SEARCH, "resume=sweep")
     assert (outcome.err, outcome.status) == ("", 0)

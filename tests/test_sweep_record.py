@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from kls.errors import UserError
-from kls.sweep.record import SweepRecord, only_controller, read_sweep
+from kls.errors import DamageError, UserError
+from kls.records.lock import only_process
+from kls.sweep.record import SweepRecord, read_sweep
 
 STAGES = [{"name": "coarse", "trials": 8, "params": {"lam": {"low": 1e-5}}}, {"name": "fine", "trials": 6}]
 DEFINITION: dict[str, Any] = {"settings": {"batch_size": 100, "model.hidden": [50, 50]}, "stages": STAGES}
@@ -20,15 +21,15 @@ DEFINITION: dict[str, Any] = {"settings": {"batch_size": 100, "model.hidden": [5
 HOLDER = """
 import sys, time
 from pathlib import Path
-from kls.sweep.record import only_controller
-with only_controller(Path(sys.argv[1])):
+from kls.records.lock import only_process
+with only_process(Path(sys.argv[1])):
     print("held", flush=True)
     time.sleep(60)
 """
 
 
 def begin(folder: Path, definition: dict[str, Any] = DEFINITION, resume: bool = False) -> SweepRecord:
-    return SweepRecord(folder, definition, ["sweeps=smoke", "batch_size=100"], resume)
+    return SweepRecord(folder, definition, ["sweeps=smoke", "batch_size=100"], resume, {"optuna_version": "5.0.0"})
 
 
 def refusal(folder: Path, definition: dict[str, Any]) -> str:
@@ -40,6 +41,7 @@ def refusal(folder: Path, definition: dict[str, Any]) -> str:
 def test_a_new_record(tmp_path: Path) -> None:
     begin(tmp_path)
     assert read_sweep(tmp_path) == {
+        "optuna_version": "5.0.0",
         "overrides": ["sweeps=smoke", "batch_size=100"],
         "status": "running",
         "metric": "val_accuracy",
@@ -50,24 +52,44 @@ def test_a_new_record(tmp_path: Path) -> None:
 
 def test_status_and_stages_are_written_at_once(tmp_path: Path) -> None:
     record = begin(tmp_path)
+    stages = [
+        {"name": name, "n": n, "status": status}
+        for name, n, status in (("coarse", 1, "finished"), ("fine", 1, "running"), ("fine", 2, "running"))
+    ]
+    for entry in stages:
+        record.put_stage(dict(entry))
+        assert read_sweep(tmp_path)["stages"][-1] == entry
     record.set_status("interrupted")
     assert read_sweep(tmp_path)["status"] == "interrupted"
-    for entry in ({"name": "coarse", "n": 1}, {"name": "fine", "n": 1}, {"name": "fine", "n": 2}):
-        record.put_stage(entry)
-        assert read_sweep(tmp_path)["stages"][-1] == entry
-    assert read_sweep(tmp_path)["stages"] == [{"name": "coarse", "n": 1}, {"name": "fine", "n": 2}]
+    assert read_sweep(tmp_path)["stages"] == [stages[0], stages[2] | {"status": "interrupted"}]
+
+
+def test_a_damaged_record_is_restored_from_its_copy(tmp_path: Path) -> None:
+    begin(tmp_path)
+    before = read_sweep(tmp_path)
+    for spoil in (b"", b"{", b"\0" * 100, (tmp_path / "sweep.json").read_bytes().replace(b"100", b"101")):
+        (tmp_path / "sweep.json").write_bytes(spoil)
+        with pytest.raises(DamageError):
+            read_sweep(tmp_path)
+        assert read_sweep(tmp_path, restore=True) == read_sweep(tmp_path) == before
+    (tmp_path / "sweep.json").unlink()
+    assert read_sweep(tmp_path, restore=True) == before
+    assert len(list(tmp_path.glob("sweep.json.damaged*"))) == 4
 
 
 def test_a_resumed_record_keeps_the_command_that_began_it(tmp_path: Path) -> None:
     begin(tmp_path)
-    SweepRecord(tmp_path, DEFINITION, ["resume=x"], resume=True)
+    SweepRecord(tmp_path, DEFINITION, ["resume=x"], resume=True, facts={})
     assert read_sweep(tmp_path)["overrides"] == ["sweeps=smoke", "batch_size=100"]
 
 
 def test_a_sweep_is_not_begun_where_there_is_one(tmp_path: Path) -> None:
     begin(tmp_path)
     before = (tmp_path / "sweep.json").read_bytes()
-    message = f"{tmp_path}: has a sweep already; go on with it by resume={tmp_path}, or take another folder"
+    message = (
+        f"{tmp_path}: has sweep.json already, which a sweep would overwrite; take another folder, "
+        f"or go on with what is there by resume={tmp_path}"
+    )
     with pytest.raises(UserError, match=f"^{re.escape(message)}$"):
         begin(tmp_path)
     assert (tmp_path / "sweep.json").read_bytes() == before
@@ -118,14 +140,14 @@ def test_folders_without_a_record(tmp_path: Path) -> None:
 
 
 def test_the_lock_ends_with_the_context_and_with_the_process_that_held_it(tmp_path: Path) -> None:
-    with only_controller(tmp_path):
+    with only_process(tmp_path):
         pass
     with subprocess.Popen([sys.executable, "-c", HOLDER, str(tmp_path)], stdout=subprocess.PIPE) as holder:
         assert holder.stdout is not None
         assert holder.stdout.readline() == b"held\n"
         message = f"{tmp_path}: another process is at work here; wait for it, or stop it first"
-        with pytest.raises(UserError, match=f"^{re.escape(message)}$"), only_controller(tmp_path):
+        with pytest.raises(UserError, match=f"^{re.escape(message)}$"), only_process(tmp_path):
             pass
         holder.kill()
-    with only_controller(tmp_path):
+    with only_process(tmp_path):
         pass

@@ -88,7 +88,7 @@ def test_best_is_the_network_of_the_best_step(data: DataSet, tmp_path: Path) -> 
     scores = plain_scores(folder, data.val.x, data.val.y, names.BEST)
     assert scores.accuracy == max(accuracies)
     assert scores.loss == pytest.approx(rows[metrics["best_step"]]["val_loss"], abs=2e-6)
-    assert {key for key in arrays_of(folder) if key not in best} == {"dropout_rng"}
+    assert {key for key in arrays_of(folder) if key not in best} == {"dropout_rng", "history", "seconds", "settings"}
 
 
 def test_of_equal_networks_the_first_is_the_best(cifar_root: Path, tmp_path: Path) -> None:
@@ -149,7 +149,7 @@ def test_files_of_a_run_and_its_pictures(cifar_root: Path, tmp_path: Path) -> No
     folder = trained(tmp_path, *SMALL, "plots=true", "name=studies/first")
     assert folder.relative_to(tmp_path).parts[:3] == ("outputs", "studies", "first")
     assert {path.name for path in folder.iterdir()} == {
-        ".hydra", "config.yaml", "metrics.json", "history.csv", "last.npz", "best.npz", "train.log",
+        ".hydra", ".lock", "config.yaml", "metrics.json", "history.csv", "last.npz", "best.npz", "train.log",
         "curves.png", "weights.png",
     }  # fmt: skip
     for name in (names.CURVES, names.WEIGHTS):

@@ -73,6 +73,7 @@ class Population:
         self.rates = np.stack([m.rates for m in members], axis=1)
         self.dropout_rngs = [stream(m.seed, "dropout") for m in members]
         self.step = 0
+        self.diverged_at: dict[int, int] = {}  # by id: the step that a member diverged in
 
     def advance(self, until: int, stop: Callable[[], bool] = lambda: False) -> list[int]:
         """Take steps up to step number ``until``, or until ``stop()`` says so between two steps.
@@ -89,6 +90,7 @@ class Population:
                 if bad is not None:
                     lost = [self.ids[k] for k in np.flatnonzero(bad)]
                     diverged += lost
+                    self.diverged_at |= dict.fromkeys(lost, self.step)
                     self.drop(lost)
         return diverged
 

@@ -66,6 +66,11 @@ class DataSet:
     projection: Projection | None = None
 
     @property
+    def facts(self) -> dict[str, str]:
+        """What tells this data set from others, for the records of a run."""
+        return {"data": self.name, "data_fingerprint": self.fingerprint}
+
+    @property
     def pixels(self) -> DataSet:
         """The data set before any projection, which must have been kept."""
         if self.projection is None:

@@ -8,20 +8,21 @@ What must be known before, settings and folder, is read from the composed config
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hydra.core.utils import JobReturn, configure_log, run_job, setup_globals
 from hydra.types import TaskFunction
+from joblib import cpu_count
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from kls import train
-from kls.grouping import groups
 from kls.plugins.job_configs import JobConfigs
+from kls.populations import populations
 from kls.settings import Settings
-from kls.training_pool import train_groups
+from kls.training_pool import train_populations
 
 if TYPE_CHECKING:
     from kls.plugins.population_launcher import PopulationLauncher
@@ -56,11 +57,19 @@ def launch(
             return [_run(launcher, job, launcher.task_function) for job in jobs]
         for job in jobs:
             _collect(job)
-        trainings = [job.training for job in jobs if job.training is not None]
-        errors = train_groups(groups(trainings), launcher.n_jobs, launcher.max_members)
+        errors = _train([job.training for job in jobs if job.training is not None], launcher)
         return [_run(launcher, job, _recording(job, errors)) for job in jobs]
     finally:
         _log_as_sweep(launcher)
+
+
+def _train(jobs: Sequence[Job], launcher: PopulationLauncher) -> dict[Path, Exception]:
+    """Train jobs, whose folders lie side by side; gives the errors of those that failed, by folder."""
+    if not jobs:
+        return {}
+    processes = cpu_count() if launcher.n_jobs == -1 else launcher.n_jobs
+    pieces = populations(jobs, jobs[0].folder.parent, processes, launcher.max_members)
+    return train_populations(pieces, processes, launcher.worker_timeout)
 
 
 def _log_as_sweep(launcher: PopulationLauncher) -> None:
@@ -87,15 +96,12 @@ def _collect(job: _Job) -> None:
         job.settings = train.settings_of(own)
         job.folder = Path(str(job.config.hydra.sweep.dir), str(job.config.hydra.sweep.subdir)).absolute()
         job.folder.mkdir(parents=True, exist_ok=True)
-        training = train.job_of(job.settings, job.folder)
-        if training is not None:
-            groups([training])  # a checkpoint that cannot be read fails here
-        job.training = training
+        job.training = train.job_of(job.settings, job.folder)
     except Exception as error:
         job.error = error
 
 
-def _recording(job: _Job, errors: dict[Path, BaseException]) -> TaskFunction:
+def _recording(job: _Job, errors: Mapping[Path, Exception]) -> TaskFunction:
     """The task that ends the job in its folder, or raises what went wrong."""
 
     def record(config: DictConfig) -> Any:

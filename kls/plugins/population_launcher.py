@@ -14,11 +14,15 @@ from omegaconf import DictConfig
 
 @dataclass
 class PopulationLauncherConfig:
-    """hydra.launcher: n_jobs processes at most (-1: as many as cores), max_members in one population."""
+    """hydra.launcher: n_jobs processes at most (-1: as many as cores), max_members in one population.
+
+    worker_timeout: seconds without a sign of life after which a process is killed and its runs go on in another.
+    """
 
     _target_: str = "kls.plugins.population_launcher.PopulationLauncher"
     n_jobs: int = -1
     max_members: int = 40
+    worker_timeout: float = 1800.0
 
 
 ConfigStore.instance().store(group="hydra/launcher", name="population", node=PopulationLauncherConfig, provider="kls")
@@ -27,8 +31,8 @@ ConfigStore.instance().store(group="hydra/launcher", name="population", node=Pop
 class PopulationLauncher(Launcher):
     """The shell that Hydra sees; the work is in population_batch, imported when it begins."""
 
-    def __init__(self, n_jobs: int, max_members: int) -> None:
-        self.n_jobs, self.max_members = n_jobs, max_members
+    def __init__(self, n_jobs: int, max_members: int, worker_timeout: float) -> None:
+        self.n_jobs, self.max_members, self.worker_timeout = n_jobs, max_members, worker_timeout
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         self.hydra_context, self.task_function, self.config = hydra_context, task_function, config

@@ -6,6 +6,7 @@ import copy
 import logging
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,20 +17,22 @@ from hydra_plugins.hydra_optuna_sweeper.optuna_sweeper import OptunaSweeper
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from optuna.trial import TrialState
 
-from kls import controller
+from kls import environment
 from kls.errors import UserError
 from kls.flat_settings import MANNER, flatten
 from kls.plugins import samplers
-from kls.plugins.job_keeper import JobKeeper, failure_in
+from kls.plugins.job_keeper import JobKeeper
 from kls.plugins.search_space import ad_hoc_stage, as_text, distribution_overrides, meant_for_jobs, trial_value
-from kls.plugins.trial_storage import ENDED, ask_stale_trials_again, opened
+from kls.plugins.trial_storage import ENDED, FAULTS, opened, restore_trials, write_trials
 from kls.records import names
+from kls.records.folders import refuse_links
+from kls.records.lock import only_process
 from kls.records.run_folder import RunFolder
 from kls.resume import quoted
 from kls.settings import Settings
 from kls.sweep import intervals
 from kls.sweep.intervals import Range, Trial
-from kls.sweep.record import SweepRecord, only_controller
+from kls.sweep.record import SweepRecord
 from kls.sweep.stages import Search, Stage
 from kls.validation import validate, validate_group
 
@@ -73,22 +76,35 @@ class StagedSearch:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         logging.getLogger("hydra_plugins").setLevel(logging.ERROR)  # JobKeeper tells of failures
         logging.getLogger("hydra").setLevel(logging.WARNING)
-        controller.announce()
-        with only_controller(self.folder):
+        with only_process(self.folder):
+            resume = self.config.resume is not None
             self.record = SweepRecord(
-                self.folder, self._definition(settings[0]), self.arguments, self.config.resume is not None
+                self.folder, self._definition(settings[0]), self.arguments, resume, self._facts()
             )
+            go_on = f"go on with the same command and resume={self.folder}"
             try:
                 self._run_stages()
             except KeyboardInterrupt:
                 self.record.set_status(names.INTERRUPTED)
-                log.warning("stopped; go on with the same command and resume=%s", self.folder)
+                log.warning("stopped; %s", go_on)
                 raise
+            except (OSError, MemoryError, *FAULTS) as error:
+                with suppress(OSError):
+                    self.record.set_status(names.INTERRUPTED)
+                raise UserError(f"{_said(error)}; mend that, and {go_on}") from error
             except BaseException:
                 self.record.set_status(names.FAILED)
                 raise
             self.record.set_status(names.FINISHED)
             self._report()
+
+    def _facts(self) -> dict[str, Any]:
+        folders = [
+            entry.path.removeprefix("file://")
+            for entry in self.context.config_loader.get_search_path().get_path()
+            if entry.provider == "command-line"
+        ]
+        return {"config_dir": folders[0] if folders else None, **environment.versions()}
 
     def _run_stages(self) -> None:
         with opened(self.folder / names.STUDY) as self.storage:
@@ -148,6 +164,7 @@ class StagedSearch:
     def _run_stage(self, stage: Stage) -> None:
         folder = self.folder / stage.name
         folder.mkdir(exist_ok=True)
+        refuse_links(folder)
         ranges, points = self._space(stage)
         n_trials = len(points) if points else stage.trials
         assert n_trials is not None
@@ -166,9 +183,7 @@ class StagedSearch:
         study = optuna.create_study(
             study_name=stage.name, storage=self.storage, direction="maximize", load_if_exists=True
         )
-        ask_stale_trials_again(study)
-        failed = study.get_trials(states=(TrialState.FAIL,))
-        self.failures += [line for t in failed if (line := failure_in(folder / str(t.number)))]
+        restore_trials(folder / names.TRIALS, study, lambda number: _value(folder / str(number)))
         batch = stage.batch or (LEARNING_BATCH if stage.learns else LARGEST_BATCH)
         sampler = samplers.ListedPoints(points) if points else samplers.sampler_of(stage)
         while (done := len(study.get_trials(states=ENDED))) < n_trials:
@@ -224,9 +239,11 @@ class StagedSearch:
             self.config.max_failures,
             self.config.progress,
             self._job_arguments(stage),
+            lambda: write_trials(folder / names.TRIALS, study),
         )
         try:
             sweeper.sweep([])
+            write_trials(folder / names.TRIALS, study)
         except ValueError:  # where there is no best trial
             if study.get_trials(states=(TrialState.COMPLETE, TrialState.RUNNING, TrialState.WAITING)):
                 raise
@@ -273,6 +290,17 @@ class StagedSearch:
 def _status(folder: Path) -> str:
     """How a trial ended; one whose run was taken away meanwhile had finished."""
     return str(RunFolder(folder).read_metrics().get(names.STATUS, names.FINISHED))
+
+
+def _value(folder: Path) -> float | None:
+    """The score of a run that has ended."""
+    run = RunFolder(folder)
+    return run.read_metrics().get(names.VALUE) if run.ended else None
+
+
+def _said(error: BaseException) -> str:
+    """An error in a line; SQLAlchemy quotes the whole statement behind it."""
+    return str(error).splitlines()[0] if str(error) else type(error).__name__
 
 
 def _shown(value: Any) -> str:

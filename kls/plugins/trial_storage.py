@@ -1,26 +1,43 @@
-"""The database of a sweep's trials, and what of it a killed controller leaves behind."""
+"""The trials of a sweep: Optuna's database, which others may read, and the record that a resumed sweep reads.
+
+The database is made anew from the records when a sweep is resumed, so that nothing depends on its damage, or on what
+somebody put into it: Optuna's samplers unpickle some of what they find there.
+"""
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import optuna
-from optuna.trial import TrialState
+from optuna.distributions import distribution_to_json, json_to_distribution
+from optuna.trial import FrozenTrial, TrialState, create_trial
+from sqlalchemy.exc import SQLAlchemyError
 
+from kls.errors import DamageError
+from kls.records import checked
+
+FAULTS = (SQLAlchemyError, optuna.exceptions.StorageInternalError)  # of the database, as of a full disk
 ENDED = (TrialState.COMPLETE, TrialState.FAIL, TrialState.PRUNED)
+_KEY = "trials"
 
 
 @contextmanager
 def opened(path: Path) -> Iterator[optuna.storages.RDBStorage]:
-    """The database; connected to by path, for in a URL some names of folders mean something else."""
+    """A new database in the place of any there.
+
+    It is opened by its path, for in a URL some names of folders mean something else.
+    """
+    for suffix in ("", "-wal", "-shm", "-journal"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
 
     def connect() -> sqlite3.Connection:
         connection = sqlite3.connect(path, check_same_thread=False)
         connection.execute("PRAGMA journal_mode = WAL")  # a crash loses no more than the last trials,
-        connection.execute("PRAGMA synchronous = NORMAL")  # which are then asked for again
+        connection.execute("PRAGMA synchronous = NORMAL")  # which the records have
         return connection
 
     storage = optuna.storages.RDBStorage("sqlite://", engine_kwargs={"creator": connect})
@@ -28,12 +45,50 @@ def opened(path: Path) -> Iterator[optuna.storages.RDBStorage]:
         yield storage
     finally:
         storage.remove_session()
-        with storage.engine.connect() as connection:
+        with suppress(SQLAlchemyError), storage.engine.connect() as connection:
             connection.exec_driver_sql("PRAGMA journal_mode = DELETE")  # one file again, for whoever reads it
         storage.engine.dispose()
 
 
-def ask_stale_trials_again(study: optuna.Study) -> None:
-    """Trials that a killed controller left running wait again: the next batch takes them, parameters and all."""
-    for trial in study.get_trials(states=(TrialState.RUNNING,)):
-        study._storage.set_trial_state_values(trial._trial_id, state=TrialState.WAITING)
+def write_trials(path: Path, study: optuna.Study) -> None:
+    """Record what a study has asked and been told."""
+    checked.write_json_twice(path, {_KEY: [_record(trial) for trial in study.get_trials(deepcopy=False)]})
+
+
+def restore_trials(path: Path, study: optuna.Study, value_of: Callable[[int], float | None]) -> None:
+    """Put the recorded trials into an empty study.
+
+    value_of: a trial's value by its run's own record; trials that it does not confirm wait to be run again.
+    Raises DamageError where the record and its copy are damaged.
+    """
+    try:
+        records: Any = checked.read_json_twice(path).get(_KEY)
+    except FileNotFoundError:
+        return
+    try:
+        for record in records:
+            study.add_trial(_trial(record, value_of))
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise DamageError(f"{path}: cannot be read as a record of trials ({error!r})") from None
+
+
+def _record(trial: FrozenTrial) -> dict[str, Any]:
+    return {
+        "number": trial.number,
+        "value": trial.value if trial.state == TrialState.COMPLETE else None,
+        "params": trial.params,
+        "distributions": {name: distribution_to_json(d) for name, d in trial.distributions.items()},
+        "system_attrs": trial.system_attrs,
+    }
+
+
+def _trial(record: dict[str, Any], value_of: Callable[[int], float | None]) -> FrozenTrial:
+    value = record["value"]
+    known = value is not None and value_of(int(record["number"])) == value
+    return create_trial(
+        state=TrialState.COMPLETE if known else TrialState.WAITING,
+        value=value if known else None,
+        params=record["params"],
+        distributions={name: json_to_distribution(text) for name, text in record["distributions"].items()},
+        system_attrs=record["system_attrs"],
+    )

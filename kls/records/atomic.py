@@ -17,8 +17,10 @@ import numpy as np
 
 
 @contextmanager
-def atomic_path(path: Path | str) -> Iterator[Path]:
+def atomic_path(path: Path | str, keep: Path | None = None) -> Iterator[Path]:
     """Yield a temporary path beside `path`; what is written there becomes `path` when the block ends.
+
+    The file that `path` was before becomes `keep`, if that is given.
 
     The temporary name starts with a dot, is unique and keeps the suffix of `path`, so that writers
     which choose a format by suffix (`numpy.savez`, `Figure.savefig`) behave the same. File and folder
@@ -35,6 +37,8 @@ def atomic_path(path: Path | str) -> Iterator[Path]:
         yield temporary
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
+        if keep is not None and path.exists():
+            path.replace(keep)
         temporary.replace(path)
         _fsync_folder(path.parent)
     except OSError as error:

@@ -48,6 +48,34 @@ def read_json(path: Path) -> dict[str, Any]:
     return content
 
 
+def write_json_twice(path: Path, content: Mapping[str, Any]) -> None:
+    """As `write_json`, and again as a hidden copy: for small files on which the work of hours depends."""
+    write_json(path, content)
+    write_json(_copy(path), content)
+
+
+def read_json_twice(path: Path) -> dict[str, Any]:
+    """As written by `write_json_twice`; a file that is missing or damaged is restored from its copy.
+
+    Raises FileNotFoundError where there is neither; DamageError where both are damaged.
+    """
+    try:
+        return read_json(path)
+    except (FileNotFoundError, DamageError):
+        if not _copy(path).is_file():
+            raise
+        content = read_json(_copy(path))
+    if path.exists():
+        set_aside(path)
+    log.warning("%s: restored from its copy", path)
+    write_json(path, content)
+    return content
+
+
+def _copy(path: Path) -> Path:
+    return path.with_name(f".{path.name}.copy")
+
+
 def write_yaml(path: Path, content: Mapping[str, Any]) -> None:
     """A dict of dicts, lists, texts, numbers, booleans and nulls as YAML, whole or not at all."""
     text = yaml.safe_dump(dict(content), sort_keys=False, allow_unicode=True)

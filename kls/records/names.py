@@ -6,11 +6,14 @@ CONFIG = "config.yaml"
 METRICS = "metrics.json"
 HISTORY = "history.csv"
 LAST = "last.npz"
+PREVIOUS = "previous.npz"  # the checkpoint before the last, until the run has ended
 BEST = "best.npz"
-PRUNING = "pruning.json"
 SNAPSHOT = "snapshot-{}.npz"  # of the end of cycle 1, 2, ...
 CURVES = "curves.png"
 WEIGHTS = "weights.png"
+
+LOG = "train.log"
+LOCK = ".lock"  # held by the process that works in a folder; holds its id and is touched as it goes on
 
 # What Hydra leaves in a run's folder
 HYDRA = ".hydra"
@@ -20,9 +23,14 @@ HYDRA_OVERRIDES = ".hydra/overrides.yaml"  # written last
 # Files of a sweep's folder; its runs are in <stage>/<number>/
 SWEEP = "sweep.json"
 STUDY = "study.db"
+TRIALS = "trials.json"  # of each stage: what its study asked and was told
+POPULATIONS = "populations.json"  # of each stage: which runs train together
 SUMMARY = "summary.md"
 RUNS_TABLE = "runs.csv"
 GROUPS_TABLE = "summary.csv"
+
+FILES_OF_A_RUN = (CONFIG, METRICS, HISTORY, LAST, PREVIOUS, BEST, CURVES, WEIGHTS, LOG, HYDRA)
+FILES_OF_A_SWEEP = (SWEEP, STUDY, SUMMARY, RUNS_TABLE, GROUPS_TABLE)
 
 # Studies: their steps are in <out>/steps/<folder>/, each with its commands and times, and what they printed
 STEPS = "steps"
@@ -52,7 +60,7 @@ DIVERGED = "diverged"
 INTERRUPTED = "interrupted"
 FAILED = "failed"
 PRUNED = "pruned"
-ENDED = (FINISHED, DIVERGED, PRUNED, FAILED)
+ENDED = (FINISHED, DIVERGED, PRUNED)
 
 # Keys of metrics.json. Accuracies are shares, losses mean cross-entropies, costs losses plus the L2 term.
 STATUS = "status"

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import csv
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 
-from kls.errors import UserError
-from kls.records import names
-from kls.records.atomic import atomic_path, write_csv, write_json, write_text
+from kls.errors import DamageError, UserError
+from kls.records import checked, names
+from kls.records.arrays import read_arrays
+from kls.records.atomic import atomic_path
 
 
 class RunFolder:
@@ -24,97 +22,88 @@ class RunFolder:
 
     def write_config(self, config: dict[str, Any]) -> None:
         """The resolved settings, as YAML."""
-        write_text(self.path / names.CONFIG, yaml.safe_dump(config, sort_keys=False))
+        checked.write_yaml(self.path / names.CONFIG, config)
 
     def read_config(self) -> dict[str, Any]:
-        """The resolved settings. Raises UserError where there are none."""
-        path = self.path / names.CONFIG
-        if not path.is_file():
-            raise UserError(f"{self.path}: not a run's folder, it has no {names.CONFIG}")
+        """The resolved settings. Raises UserError where there are none, DamageError where they are damaged."""
         try:
-            config = yaml.safe_load(path.read_text(encoding="utf-8"))
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise UserError(f"{path}: not valid YAML ({' '.join(str(error).split())})") from None
-        if not isinstance(config, dict):
-            raise UserError(f"{path}: holds no settings")
-        return config
+            return checked.read_yaml(self.path / names.CONFIG)
+        except FileNotFoundError:
+            raise UserError(f"{self.path}: not a run's folder, it has no {names.CONFIG}") from None
+
+    def _check_config(self) -> None:
+        """As `read_config`, without the time that YAML takes."""
+        path = self.path / names.CONFIG
+        if not self.has(names.CONFIG):
+            raise UserError(f"{path}: is missing")
+        checked.check_yaml(path, checked.read_text(path))
 
     def write_metrics(self, metrics: dict[str, Any]) -> None:
-        write_json(self.path / names.METRICS, metrics)
+        checked.write_json(self.path / names.METRICS, metrics)
 
     def read_metrics(self) -> dict[str, Any]:
-        """The metrics, empty where none have been written. Raises UserError where they are damaged."""
-        path = self.path / names.METRICS
-        if not path.is_file():
+        """The metrics, empty where none have been written. Raises DamageError."""
+        try:
+            return checked.read_json(self.path / names.METRICS)
+        except FileNotFoundError:
             return {}
-        try:
-            metrics = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise UserError(f"{path}: not valid JSON ({error})") from None
-        if not isinstance(metrics, dict):
-            raise UserError(f"{path}: holds no metrics")
-        return metrics
 
-    def check_data(self, name: str, fingerprint: str) -> None:
-        """Raises UserError where the run's metrics tell of another data set than the one given."""
+    def check_data(self, now: Mapping[str, Any]) -> None:
+        """Raises UserError where the run's metrics tell of other data, or axes of a projection, than ``now``."""
         metrics = self.read_metrics()
-        for key, now in (("data", name), ("data_fingerprint", fingerprint)):
-            if metrics.get(key, now) != now:
-                raise UserError(f"{self.path}: {key} was {metrics[key]} and is now {now}")
-
-    def write_pruning(self, record: dict[str, Any]) -> None:
-        """With whom the run trains, and who of them was dropped at which step."""
-        write_json(self.path / names.PRUNING, record)
-
-    def read_pruning(self) -> dict[str, Any] | None:
-        """As written; None where the run is not pruned. Raises UserError where the file is damaged."""
-        path = self.path / names.PRUNING
-        if not path.is_file():
-            return None
-        try:
-            record = json.loads(path.read_text(encoding="utf-8"))
-            return {"together": list(record["together"]), "dropped": dict(record["dropped"])}
-        except (KeyError, TypeError, ValueError) as error:
-            raise UserError(f"{path}: cannot be read as a record of pruning ({error!r})") from None
+        for key, value in now.items():
+            if metrics.get(key, value) != value:
+                raise UserError(f"{self.path}: {key} was {metrics[key]} and is now {value}")
 
     def write_history(self, rows: Sequence[Mapping[str, float]]) -> None:
         """One row an evaluation; numbers are written so that reading gives the same bits."""
-        write_csv(self.path / names.HISTORY, rows, names.HISTORY_COLUMNS)
+        checked.write_csv(self.path / names.HISTORY, rows, names.HISTORY_COLUMNS)
 
     def read_history(self) -> list[dict[str, float]]:
-        """Rows as written. Raises UserError where the file is missing or damaged."""
+        """Rows as written. Raises DamageError where the file is missing or damaged."""
         path = self.path / names.HISTORY
         try:
-            with path.open(newline="", encoding="utf-8") as file:
-                rows = list(csv.DictReader(file))
-                if not file.tell():
-                    raise ValueError("it is empty")
             return [
                 {column: (int if column == "step" else float)(row[column]) for column in names.HISTORY_COLUMNS}
-                for row in rows
+                for row in checked.read_csv(path)
             ]
-        except (OSError, KeyError, TypeError, ValueError) as error:
-            raise UserError(f"{path}: cannot be read as a history ({error!r})") from None
+        except (FileNotFoundError, KeyError, ValueError) as error:
+            raise DamageError(f"{path}: cannot be read as a history ({error!r})") from None
 
     def write_checkpoint(self, name: str, state: Mapping[str, np.ndarray]) -> None:
-        """Arrays of numbers or strings, as npz; never pickled objects."""
-        with atomic_path(self.path / name) as temporary, temporary.open("wb") as file:
+        """Arrays of numbers or strings, as npz; never pickled objects. Of last.npz the one before is kept."""
+        path = self.path / name
+        keep = self.path / names.PREVIOUS if name == names.LAST else None
+        with atomic_path(path, keep) as temporary, temporary.open("wb") as file:
             np.savez(file, allow_pickle=False, **state)
 
     def read_checkpoint(self, name: str) -> dict[str, np.ndarray]:
-        """Arrays as written. Raises UserError where the file is missing or damaged."""
-        path = self.path / name
+        """Arrays as written. Raises UserError where the file is missing, DamageError where it is damaged."""
         try:
-            with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-                state = {key: archive[key] for key in archive.files}
-            if not all(isinstance(value, np.ndarray) for value in state.values()):
-                raise ValueError("it holds something that is not an array")
-            return state
+            return read_arrays(self.path / name)
         except FileNotFoundError:
-            raise UserError(f"{path}: there is no checkpoint yet") from None
-        except Exception as error:  # a damaged zip raises many kinds
-            raise UserError(f"{path}: cannot be read as a checkpoint ({error})") from None
+            raise UserError(f"{self.path / name}: there is no checkpoint yet") from None
+
+    def forget(self, name: str) -> None:
+        """Remove a file that this run has written and no longer needs."""
+        (self.path / name).unlink(missing_ok=True)
 
     def has(self, name: str) -> bool:
         return (self.path / name).is_file()
 
+    @property
+    def ended(self) -> bool:
+        """Whether the run has come to its end, with records that can be read; damaged ones are set aside."""
+        whole = True
+        for name, read in (
+            (names.METRICS, self.read_metrics),
+            (names.CONFIG, self._check_config),
+            (names.HISTORY, self.read_history),
+        ):
+            try:
+                read()
+            except UserError:
+                whole = False
+                if self.has(name):
+                    checked.set_aside(self.path / name)
+        return whole and self.read_metrics().get(names.STATUS) in names.ENDED

@@ -1,46 +1,36 @@
-"""The record of a sweep, sweep.json, and the lock that keeps a second controller out of its folder."""
+"""The record of a sweep, sweep.json."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
-from kls.errors import UserError
-from kls.records import names
-from kls.records.atomic import write_json
-
-LOCK = ".lock"
-
-
-@contextmanager
-def only_controller(folder: Path) -> Iterator[None]:
-    """Hold the folder's lock; it ends with the process, however that ends. Raises UserError where it is held."""
-    lock = FileLock(folder / LOCK)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise UserError(f"{folder}: another process is at work here; wait for it, or stop it first") from None
-    try:
-        yield
-    finally:
-        lock.release()
+from kls.errors import DamageError, UserError
+from kls.records import checked, names
+from kls.records.folders import refuse_used
 
 
 class SweepRecord:
     """What sweep.json holds; written whole at each change."""
 
-    def __init__(self, folder: Path, definition: dict[str, Any], overrides: Sequence[str], resume: bool) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        definition: dict[str, Any],
+        overrides: Sequence[str],
+        resume: bool,
+        facts: dict[str, Any],
+    ) -> None:
         """Begin a record, or take up the folder's.
 
-        Raises UserError where a resumed definition has changed, or where one is begun in a sweep's folder.
+        overrides: those of the command line that its jobs have. facts: more to be recorded, such as versions.
+        Raises UserError where a resumed definition has changed, or where one is begun in a folder that is in use.
         """
         self.path = folder / names.SWEEP
         self.content: dict[str, Any] = {
+            **facts,
             "overrides": list(overrides),
             "status": names.RUNNING,
             "metric": names.VALUE,
@@ -48,20 +38,25 @@ class SweepRecord:
             "stages": [],
         }
         if resume:
-            before = read_sweep(folder)
+            before = read_sweep(folder, restore=True)
             changed = _changes(before["definition"], json.loads(json.dumps(definition)))
             if changed:
                 raise UserError(f"{folder}: a sweep goes on as it began; changed: {'; '.join(changed)}")
             self.content["overrides"] = before["overrides"]
-        elif self.path.exists():
-            raise UserError(f"{folder}: has a sweep already; go on with it by resume={folder}, or take another folder")
+        else:
+            stages = [stage["name"] for stage in definition["stages"]]
+            refuse_used(folder, [*names.FILES_OF_A_SWEEP, *stages], "a sweep")
         self.write()
 
     def write(self) -> None:
-        write_json(self.path, self.content)
+        checked.write_json_twice(self.path, self.content)
 
     def set_status(self, status: str) -> None:
+        """Of the sweep, and of the stage that is under way if it is not finished."""
         self.content["status"] = status
+        for stage in self.content["stages"]:
+            if stage["status"] != names.FINISHED:
+                stage["status"] = status
         self.write()
 
     def put_stage(self, entry: dict[str, Any]) -> None:
@@ -70,17 +65,18 @@ class SweepRecord:
         self.write()
 
 
-def read_sweep(folder: Path) -> dict[str, Any]:
-    """The folder's record. Raises UserError where there is none or it is damaged."""
+def read_sweep(folder: Path, restore: bool = False) -> dict[str, Any]:
+    """The folder's record. Raises UserError where there is none, DamageError where it is damaged.
+
+    restore: from its copy where it is missing or damaged.
+    """
     path = folder / names.SWEEP
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = (checked.read_json_twice if restore else checked.read_json)(path)
     except FileNotFoundError:
         raise UserError(f"{folder}: not a sweep's folder, it has no {names.SWEEP}") from None
-    except ValueError as error:
-        raise UserError(f"{path}: not valid JSON ({error})") from None
-    if not isinstance(content, dict):
-        raise UserError(f"{path}: holds no record of a sweep")
+    if not {"overrides", "status", "definition", "stages"} <= content.keys():
+        raise DamageError(f"{path}: holds no record of a sweep")
     return content
 
 

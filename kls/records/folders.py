@@ -1,0 +1,25 @@
+"""Which folders this project may write into: its own, or such as nobody has anything in that it would overwrite."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from kls.errors import UserError
+
+
+def refuse_used(folder: Path, written: Sequence[str], what: str) -> None:
+    """Raises UserError where a folder, which may not be there, has anything of the names that are to be written."""
+    taken = [name for name in written if (folder / name).exists() or (folder / name).is_symlink()]
+    if taken:
+        raise UserError(
+            f"{folder}: has {taken[0]} already, which {what} would overwrite; take another folder, "
+            f"or go on with what is there by resume={folder}"
+        )
+
+
+def refuse_links(folder: Path) -> None:
+    """Raises UserError where a folder is a link, or holds one: what is written there would land elsewhere."""
+    for path in [folder, *(folder.iterdir() if folder.is_dir() else ())]:
+        if path.is_symlink():
+            raise UserError(f"{path}: is a link to {path.readlink()}; a folder that is gone on with holds none")
