@@ -82,10 +82,12 @@ class DataSet:
 class Projection:
     """How inputs were made of standardised pixels x (n, d): x @ axes, with axes (d, k) of the type of x.
 
+    fingerprint: 16 hex digits that differ if any bit of the axes differs, as it may where another machine finds them.
     pixels: the data set before, for those who augment its pictures; else None.
     """
 
     axes: NDArray[np.floating]
+    fingerprint: str
     pixels: DataSet | None
 
 

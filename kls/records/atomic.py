@@ -98,8 +98,8 @@ def _remove(path: Path) -> None:
 def _where() -> str:
     """8 hex digits of the set of processes among which a process id is unique, as far as Linux tells."""
     try:
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii")
-        return hashlib.sha256(f"{boot}{Path('/proc/self/ns/pid').stat().st_ino}".encode()).hexdigest()[:8]
+        boot = Path("/proc/sys/kernel/random/boot_id").read_bytes()
+        return hashlib.sha256(boot + b"%d" % Path("/proc/self/ns/pid").stat().st_ino).hexdigest()[:8]
     except OSError:
         return _UNKNOWN
 
