@@ -157,10 +157,12 @@ def test_no_connection(tmp_path: Path, patch_url: Callable[[str], None]) -> None
 
 
 def test_download_off(tmp_path: Path) -> None:
-    assert refusal(tmp_path) == (
-        f"CIFAR-10 is not in {tmp_path} and downloading is off: put cifar-10-binary.tar.gz from "
-        f"https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz, or the folder inside it, into {tmp_path}"
+    root = tmp_path / "nowhere"
+    assert refusal(root) == (
+        f"CIFAR-10 is not in {root} and downloading is off: put cifar-10-binary.tar.gz from "
+        f"https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz, or the folder inside it, into {root}"
     )
+    assert not root.exists()
 
 
 def test_archive_put_there_by_hand(tmp_path: Path, archive: bytes) -> None:
@@ -182,7 +184,9 @@ def test_damaged_archive_put_there_by_hand(tmp_path: Path, archive: bytes) -> No
 def test_root_that_is_a_file(tmp_path: Path) -> None:
     root = tmp_path / "file"
     root.write_text("")
-    assert refusal(root) == f"CIFAR-10 cannot be put into {root}: [Errno 17] File exists: '{root}'"
+    with pytest.raises(UserError) as caught:
+        load_cifar10(root)
+    assert str(caught.value) == f"CIFAR-10 cannot be put into {root}: [Errno 17] File exists: '{root}'"
 
 
 def test_two_processes_at_once_download_once(tmp_path: Path, archive: bytes) -> None:

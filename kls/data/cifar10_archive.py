@@ -40,6 +40,8 @@ def provide_folder(root: Path, folder: str, sizes: Mapping[str, int], *, downloa
         UserError: no archive and `download` is False, no connection, wrong content, or `root` cannot
             be written to.
     """
+    if not download and not (root / ARCHIVE).is_file():
+        raise UserError(f"CIFAR-10 is not in {root} and downloading is off: {_by_hand(root)}")
     with _locked(root):
         if not (root / folder).is_dir():
             if (root / folder).exists():
@@ -89,8 +91,7 @@ def _archive(root: Path, *, download: bool) -> Path:
     if _is_official(archive):
         return archive
     if not download:
-        fault = f"{archive} is damaged" if archive.is_file() else f"CIFAR-10 is not in {root}"
-        raise UserError(f"{fault} and downloading is off: {_by_hand(root)}")
+        raise UserError(f"{archive} is damaged and downloading is off: {_by_hand(root)}")
     log.info("CIFAR-10 is not in %s; fetching %s (170 MB).", root, URL)
     temporary = temporary_path(root / "download")
     temporary.mkdir()

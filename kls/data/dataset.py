@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -89,6 +90,11 @@ class Projection:
     axes: NDArray[np.floating]
     fingerprint: str
     pixels: DataSet | None
+
+
+def default_root() -> str:
+    """Folder of data files and caches where none is given, as conf/data/_base.yaml has it."""
+    return os.environ.get("KLS_DATA", "~/.cache/kls")
 
 
 def load_dataset(
