@@ -12,14 +12,21 @@ from kls.core.network import Network
 from kls.core.streams import stream
 from kls.data.dataset import DataSet
 from kls.errors import UserError
+from kls.records import names
 from kls.records.run_folder import RunFolder
 from kls.settings import Settings
 from kls.validation import validate
 
 
 def load_settings(folder: Path) -> Settings:
-    """The settings that the run in ``folder`` was made with. Raises UserError where it holds no run."""
-    return validate(RunFolder(folder).read_config())
+    """The settings that the run in ``folder`` was made with. Raises UserError where it holds none that are valid."""
+    config = RunFolder(folder).read_config()
+    try:
+        return validate(config)
+    except UserError as error:
+        first, *others = str(error).splitlines()
+        more = f" (and {len(others)} more faults)" if others else ""
+        raise UserError(f"{folder / names.CONFIG}: {first}{more}") from None
 
 
 def load_data(folder: Path, settings: Settings, root: str) -> DataSet:

@@ -281,7 +281,7 @@ def test_folders_that_cannot_be_evaluated(folder: Path, tmp_path: Path) -> None:
     assert mistake(evaluate_in(tmp_path, "run")).startswith("run/last.npz: cannot be read as a checkpoint (")
     config = (folder / names.CONFIG).read_text(encoding="utf-8")
     (folder / names.CONFIG).write_text(config.replace("batch_size: 50", "batch_size: 0"), encoding="utf-8")
-    assert mistake(evaluate_in(tmp_path, "run")) == "batch_size=0: must be greater than or equal to 1"
+    assert mistake(evaluate_in(tmp_path, "run")) == "run/config.yaml: batch_size=0: must be greater than or equal to 1"
 
 
 def test_checkpoint_of_another_network(folder: Path, tmp_path: Path) -> None:
@@ -321,3 +321,29 @@ def test_other_data_are_refused(folder: Path) -> None:
     recorded_root(folder, "/somewhere")
     line = mistake(evaluate_in(folder.parent, folder.name))
     assert line.endswith(f"is now {now}; the run had its data in '/somewhere', see --data-root")
+
+
+@pytest.mark.parametrize("name", [names.LAST, names.METRICS, names.CONFIG])
+@pytest.mark.parametrize("damage", ["empty", "zeros", "cut off", "garbage", "folder", "npz of objects"])
+def test_a_damaged_run_is_refused_in_one_line(name: str, damage: str, folder: Path, tmp_path: Path) -> None:
+    path = folder / name
+    content = path.read_bytes()
+    path.unlink()
+    match damage:
+        case "empty":
+            path.write_bytes(b"")
+        case "zeros":
+            path.write_bytes(bytes(len(content)))
+        case "cut off":
+            path.write_bytes(content[: len(content) // 3])
+        case "garbage":
+            path.write_bytes(np.random.default_rng(0).bytes(len(content)))
+        case "folder":
+            path.mkdir()
+        case _:
+            with path.open("wb") as file:
+                np.savez(file, W1=np.array([{}], object))
+    before = file_hashes(folder)
+    if (name, damage) != (names.METRICS, "folder"):  # as if there were none
+        assert mistake(evaluate_in(tmp_path, "run")).startswith("run")
+        assert file_hashes(folder) == before

@@ -59,8 +59,8 @@ def parse_python_batch(path: Path, content: NDArray[np.uint8]) -> tuple[NDArray[
         if not isinstance(labels, list) or len(labels) != len(pixels):
             raise ValueError(f"it should hold a list of {len(pixels)} labels")
         return np.frombuffer(bytes(labels), dtype=np.uint8), pixels
-    except (ValueError, LookupError, TypeError, AttributeError) as error:
-        reason = f"nothing under the key {error}" if isinstance(error, KeyError) else error
+    except (ValueError, LookupError, TypeError, AttributeError, Warning) as error:  # where warnings are errors
+        reason = f"nothing under the key {error}" if isinstance(error, KeyError) else " ".join(str(error).split())[:200]
         raise UserError(f"{path} is not a CIFAR-10 batch of the Python version: {reason}") from error
 
 
