@@ -54,6 +54,7 @@ def run(argv: Sequence[str]) -> None:
     from kls.benchmark.report import Report
     from kls.benchmark.sweep import MODEL, plan, time_sweeps
     from kls.benchmark.task import N_PICTURES
+    from kls.data.dataset import default_root
     from kls.environment import describe
 
     if wish.quick:
@@ -65,7 +66,7 @@ def run(argv: Sequence[str]) -> None:
     measurements, versions = measure(works, peers, effort, _say)
     sweep_plan, sweeps, overheads = None, [], []
     if wish.sweep:
-        root = Path(os.environ.get("KLS_DATA", "~/.cache/kls")).expanduser()
+        root = Path(default_root()).expanduser()
         sweep_plan = plan(root, wish.quick)
         hidden = read_work(conf, MODEL).hidden
         sweeps = time_sweeps(sweep_plan, root, hidden, TORCH in versions, folder / "sweep", _say)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
 
@@ -26,19 +25,28 @@ from kls.data.projection import project
 from kls.errors import UserError
 from kls.settings import AugmentationSettings, CyclicSettings, DataSettings, Settings, SGDSettings, StepDecaySettings
 
+_kept: dict[tuple[object, ...], DataSet] = {}
+
 
 def data_set(settings: Settings) -> DataSet:
     """The data set; the last one is kept, since the runs of a sweep mostly share it."""
+    data = settings.data
     seen_anew = settings.ensemble.reach is not None or any(
-        _augmentation(wish).enabled for wish in (settings.data.augmentation, settings.data.test_augmentation)
+        _augmentation(wish).enabled for wish in (data.augmentation, data.test_augmentation)
     )
-    return _cached_data_set(settings.data.model_dump_json(), settings.dtype, keep_pixels=seen_anew)
+    keep_pixels = data.projection is not None and seen_anew
+    key = data.model_dump_json(exclude={"augmentation", "test_augmentation"}), settings.dtype, keep_pixels
+    if key not in _kept:
+        _kept.clear()  # first, so that never two are held
+        _kept[key] = _loaded(data, settings.dtype, keep_pixels)
+    return _kept[key]
 
 
-@lru_cache(maxsize=1)
-def _cached_data_set(data_json: str, dtype: str, keep_pixels: bool) -> DataSet:
-    data = DataSettings.model_validate_json(data_json)
-    root = Path(data.root).expanduser()
+def _loaded(data: DataSettings, dtype: str, keep_pixels: bool) -> DataSet:
+    try:
+        root = Path(data.root).expanduser()
+    except RuntimeError as error:  # no such user
+        raise UserError(f"data.root={data.root}: {error}") from None
     loaded = load_dataset(
         data.source,
         root=root,

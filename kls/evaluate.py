@@ -3,7 +3,8 @@
     python -m kls.evaluate outputs/2026-11-20/12-00-00
     python -m kls.evaluate FOLDER --statistics adaptive --share 0.5 --flip 0.5 --translate 1 --reach 4
 
-Writes evaluation.json and confusion.png into the run's folder; with options, their names tell them.
+Writes evaluation.json and confusion.png into the run's folder; with options, their names tell them. The data are read
+from --data-root, not from where the run says that they were.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from typing import Any
 
 from kls.cli import reporting
 from kls.errors import UserError
+
+DEFAULTS = {"flip": 0.5, "translate": 1.0, "reach": 4}
 
 
 def arguments(argv: Sequence[str]) -> argparse.Namespace:
@@ -31,9 +34,10 @@ def arguments(argv: Sequence[str]) -> argparse.Namespace:
     ask.add_argument(
         "--share", type=float, help="share of the test pictures to augment, 0 to 1 (default: as the run was made)"
     )
-    ask.add_argument("--flip", type=float, default=0.5, help="probability of a mirror image (default: 0.5)")
-    ask.add_argument("--translate", type=float, default=1.0, help="probability of a shift (default: 1)")
-    ask.add_argument("--reach", type=int, default=4, help="largest shift in pixels (default: 4)")
+    ask.add_argument("--flip", type=float, help="with --share: probability of a mirror image (default: 0.5)")
+    ask.add_argument("--translate", type=float, help="with --share: probability of a shift (default: 1)")
+    ask.add_argument("--reach", type=int, help="with --share: largest shift in pixels (default: 4)")
+    ask.add_argument("--data-root", help="folder of the data files (default: $KLS_DATA or ~/.cache/kls)")
     ask.add_argument("--threads", type=int, default=1, help="BLAS threads (default: 1)")
     return ask.parse_args(argv)
 
@@ -45,37 +49,29 @@ def run(argv: Sequence[str]) -> None:
     from tabulate import tabulate
     from threadpoolctl import threadpool_limits
 
-    from kls import build
+    from kls.data.dataset import default_root
     from kls.evaluation_report import score_splits
     from kls.plots.confusion import plot_confusion
-    from kls.records.atomic import write_json
+    from kls.records.checked import write_json
     from kls.summary import network_name
-    from kls.trained_network import load_network, load_settings
+    from kls.trained_network import load_data, load_network, load_settings
     from kls.validation import validate
 
+    augmentation = _augmentation(wish)
     settings = load_settings(wish.folder)
     if wish.statistics and not settings.model.bn.enabled:
         raise UserError(f"--statistics {wish.statistics}: the run in {wish.folder} has no batch norm")
     config = settings.model_dump() | {"threads": wish.threads}
-    if wish.share is not None:
-        asked = {key: getattr(wish, key) for key in ("share", "flip", "translate", "reach")}
-        config["data"]["test_augmentation"] = asked
+    if augmentation:
+        config["data"]["test_augmentation"] = augmentation
     settings = validate(config)
     augmented = settings.data.test_augmentation.model_dump()
     with threadpool_limits(settings.threads):
-        data = build.data_set(settings)
+        data = load_data(wish.folder, settings, default_root() if wish.data_root is None else wish.data_root)
         network = load_network(wish.folder, f"{wish.checkpoint}.npz", settings, data, wish.statistics)
         report, matrix = score_splits(network, settings, data)
     statistics = network.architecture.bn_statistics if settings.model.bn.enabled else "none"
     report |= {"checkpoint": wish.checkpoint, "statistics": statistics, "test_augmentation": augmented}
-    name = _name(wish)
-    write_json(wish.folder / f"evaluation{name}.json", report)
-    plot_confusion(
-        matrix,
-        data.class_names,
-        wish.folder / f"confusion{name}.png",
-        f"{network_name(settings)} on the test pictures of {data.name}",
-    )
     print(f"{network_name(settings)}, {wish.checkpoint} checkpoint, batch-norm statistics: {statistics}")
     print(f"data set {data.name}, fingerprint {data.fingerprint}, one seed ({settings.seed})")
     if augmented["share"]:
@@ -83,7 +79,23 @@ def run(argv: Sequence[str]) -> None:
     print(tabulate(_rows(report["splits"]), headers=["split", "pictures", "accuracy", "loss", "cost"]))
     classes = [(name, f"{accuracy:.2%}") for name, accuracy in report["class_accuracy"].items()]
     print(tabulate(classes, headers=["test class", "accuracy"], colalign=("left", "right")))
-    print(f"written: {wish.folder / f'evaluation{name}.json'}, {wish.folder / f'confusion{name}.png'}")
+    name = _name(wish, augmentation)
+    written = wish.folder / f"evaluation{name}.json", wish.folder / f"confusion{name}.png"
+    write_json(written[0], report)
+    title = f"{network_name(settings)} on the test pictures of {data.name}"
+    plot_confusion(matrix, data.class_names, written[1], title)
+    print(f"written: {written[0]}, {written[1]}")
+
+
+def _augmentation(wish: argparse.Namespace) -> dict[str, float]:
+    """Settings of the test pictures' augmentation, empty where the run's own stand."""
+    given = {key: getattr(wish, key) for key in DEFAULTS if getattr(wish, key) is not None}
+    if wish.share is not None:
+        return {"share": wish.share, **DEFAULTS, **given}
+    if given:
+        options = ", ".join(f"--{key}" for key in given)
+        raise UserError(f"{options}: give --share too, the share of the test pictures to augment")
+    return {}
 
 
 def _rows(splits: dict[str, Any]) -> list[tuple[str, int, str, str, str]]:
@@ -93,10 +105,11 @@ def _rows(splits: dict[str, Any]) -> list[tuple[str, int, str, str, str]]:
     ]
 
 
-def _name(wish: argparse.Namespace) -> str:
+def _name(wish: argparse.Namespace, augmentation: dict[str, float]) -> str:
+    """What the options add to the names of files: evaluations that differ have different ones."""
     parts = ["" if wish.checkpoint == "last" else wish.checkpoint, wish.statistics or ""]
-    if wish.share is not None:
-        parts.append(f"augmented-{wish.share:g}")
+    if augmentation:
+        parts.append("augmented-" + "-".join(f"{k}-{v}".removesuffix(".0") for k, v in augmentation.items()))
     return "".join(f"-{part}" for part in parts if part)
 
 

@@ -5,19 +5,44 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 from kls import build
 from kls.core.network import Network
 from kls.core.streams import stream
 from kls.data.dataset import DataSet
 from kls.errors import UserError
+from kls.records import names
 from kls.records.run_folder import RunFolder
 from kls.settings import Settings
 from kls.validation import validate
 
 
 def load_settings(folder: Path) -> Settings:
-    """The settings that the run in ``folder`` was made with. Raises UserError where it holds no run."""
-    return validate(RunFolder(folder).read_config())
+    """The settings that the run in ``folder`` was made with. Raises UserError where it holds none that are valid."""
+    config = RunFolder(folder).read_config()
+    try:
+        return validate(config)
+    except UserError as error:
+        first, *others = str(error).splitlines()
+        more = f" (and {len(others)} more faults)" if others else ""
+        raise UserError(f"{folder / names.CONFIG}: {first}{more}") from None
+
+
+def load_data(folder: Path, settings: Settings, root: str) -> DataSet:
+    """The run's data set, read from ``root``: where the run's own root lies is not for its folder to say.
+
+    It is fetched only where the run would do so into the same root. Raises UserError where it is missing or another.
+    """
+    elsewhere = settings.data.root != root
+    there = {"root": root, "download": settings.data.download and not elsewhere}
+    try:
+        data = build.data_set(settings.model_copy(update={"data": settings.data.model_copy(update=there)}))
+        RunFolder(folder).check_data(data.name, data.fingerprint)
+    except UserError as error:
+        hint = f"; the run had its data in {settings.data.root[:200]!r}, see --data-root" if elsewhere else ""
+        raise UserError(f"{error}{hint}") from error
+    return data
 
 
 def load_network(folder: Path, checkpoint: str, settings: Settings, data: DataSet, statistics: str | None) -> Network:
@@ -26,23 +51,36 @@ def load_network(folder: Path, checkpoint: str, settings: Settings, data: DataSe
     statistics: "ema", "precise" or "adaptive"; None takes the run's own. Those that the run did not
     keep are estimated with the trained weights: "ema" over the last epoch's training mini-batches,
     "precise" over the last bn.precise_batches of them.
-    Raises UserError where the checkpoint is missing, damaged or of another architecture, or the data has changed.
+    Raises UserError where the checkpoint is missing, damaged or of another architecture.
     """
-    RunFolder(folder).check_data(data.facts)
     kept = settings.model.bn.statistics
     wanted = statistics or kept
     shape = replace(build.architecture(settings, data), bn_statistics=wanted)
     network = build.blank_network(shape, [settings.model.bn.momentum], settings.batch_size)
     state = RunFolder(folder).read_checkpoint(checkpoint)
     try:
+        needed = network.member_state(0)
+        if wanted != kept:
+            needed = {parameter.name: needed[parameter.name] for parameter in network.parameters}
+        _check(state, needed | {"step": np.array(0)})
         if wanted == kept:
             network.load_member(0, state)
         else:
             network.load_parameters(0, state)
             _observe(network, settings, data, int(state["step"]))
-    except (KeyError, ValueError) as error:
+    except ValueError as error:
         raise UserError(f"{folder / checkpoint}: does not fit the run's settings ({error})") from None
     return network
+
+
+def _check(state: dict[str, np.ndarray], needed: dict[str, np.ndarray]) -> None:
+    """Raises ValueError unless each array that is needed is there in its shape and type; NumPy would make some fit."""
+    for name, array in needed.items():
+        found = state.get(name)
+        if found is None:
+            raise ValueError(f"{name} is missing")
+        if (found.shape, found.dtype) != (array.shape, array.dtype):
+            raise ValueError(f"{name} is {found.dtype} {found.shape} and should be {array.dtype} {array.shape}")
 
 
 def _observe(network: Network, settings: Settings, data: DataSet, step: int) -> None:

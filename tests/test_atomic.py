@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import os
 import stat
+import subprocess
+import sys
 import threading
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from kls.records.atomic import atomic_path, write_bytes, write_json, write_text
+from kls.records.atomic import atomic_path, remove_leftovers, write_bytes, write_json, write_text
 
 
 def test_file_appears_only_when_the_block_ends(tmp_path: Path) -> None:
@@ -152,3 +155,80 @@ def test_write_json_of_something_else_leaves_the_old_file(tmp_path: Path) -> Non
         write_json(path, {"x": object()})
     assert path.read_text() == "1\n"
     assert list(tmp_path.iterdir()) == [path]
+
+
+# Leftovers of killed processes
+
+KILLED = """
+import os, pathlib, sys, time
+from kls.records.atomic import atomic_path
+with atomic_path(pathlib.Path(sys.argv[1]) / "last.npz") as temporary:
+    temporary.write_bytes(b"half")
+    print(temporary.name, flush=True)
+    time.sleep(60)
+"""
+
+
+def writer(folder: Path) -> tuple[subprocess.Popen[str], Path]:
+    """A process that stands in the middle of a write, and its temporary file."""
+    process = subprocess.Popen([sys.executable, "-c", KILLED, str(folder)], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    return process, folder / process.stdout.readline().strip()
+
+
+def end(process: subprocess.Popen[str]) -> None:
+    process.kill()
+    process.communicate()
+
+
+def test_what_a_killed_process_left_is_removed_and_a_living_ones_is_not(tmp_path: Path) -> None:
+    (dead, left), (alive, written) = writer(tmp_path), writer(tmp_path)
+    try:
+        end(dead)
+        for name in (".tmp-notes", f".tmp-{'0' * 8}-12-x.txt", "last.npz", ".hidden"):
+            (tmp_path / name).write_text("of somebody else")
+        before = {path.name for path in tmp_path.iterdir()}
+        remove_leftovers(tmp_path)
+        assert before - {path.name for path in tmp_path.iterdir()} == {left.name}
+    finally:
+        end(alive)
+    remove_leftovers(tmp_path)
+    assert not written.exists()
+
+
+def test_a_folder_left_half_made_is_removed_whole_and_no_link_is_followed(tmp_path: Path) -> None:
+    process, left = writer(tmp_path)
+    end(process)
+    left.unlink()
+    (tmp_path / "kept").mkdir()
+    (tmp_path / "kept" / "a").write_text("")
+    left.mkdir()
+    (left / "inside").symlink_to(tmp_path / "kept")
+    left.with_name(left.name + "-2").symlink_to(tmp_path / "kept")
+    remove_leftovers(tmp_path)
+    assert [str(path.relative_to(tmp_path)) for path in sorted(tmp_path.rglob("*"))] == ["kept", "kept/a"]
+
+
+def test_what_another_machine_writes_is_left_alone_for_a_day(tmp_path: Path) -> None:
+    """A process of that number is not running here, which says nothing of one elsewhere."""
+    path = tmp_path / f".tmp-{'f' * 8}-{2**22 + 1}-{'a' * 8}-last.npz"
+    path.write_text("half")
+    os.utime(path, (time.time(), time.time() - 23 * 3600))
+    remove_leftovers(tmp_path)
+    assert path.exists()
+    os.utime(path, (time.time(), time.time() - 25 * 3600))
+    remove_leftovers(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_machine_whose_clock_is_wrong_removes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / f".tmp-{'f' * 8}-12-{'a' * 8}-last.npz"
+    path.write_text("half")
+    monkeypatch.setattr("time.time", lambda: 4e9)
+    remove_leftovers(tmp_path)
+    assert path.exists()
+
+
+def test_a_missing_folder_has_no_leftovers(tmp_path: Path) -> None:
+    remove_leftovers(tmp_path / "nowhere")
+    assert list(tmp_path.iterdir()) == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -115,3 +116,12 @@ def test_wrong_label(tmp_path: Path, version: str) -> None:
         path = write_python(tmp_path) / "data_batch_2"
         path.write_bytes(python2_batch(labels, pixels))
     assert refusal(tmp_path) == f"{path}: picture 2 has label 10; CIFAR-10 has labels 0 to 9"
+
+
+def test_a_file_that_is_no_batch_is_not_read(tmp_path: Path) -> None:
+    path = write_binary(tmp_path) / "data_batch_2.bin"
+    os.truncate(path, 10**13)  # takes no space on the disk
+    assert refusal(tmp_path) == f"{path} is 10000000000000 bytes long; a batch of CIFAR-10 has at most 30730"
+    path.unlink()
+    os.mkfifo(path)
+    assert refusal(tmp_path) == f"{path} is not a regular file"

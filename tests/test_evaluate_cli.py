@@ -9,13 +9,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-from entry_points import SMALL, Array, evaluate_in, file_hashes, metrics_of, mistake, python, trained
+from entry_points import SMALL, Array, arrays_of, evaluate_in, file_hashes, metrics_of, mistake, python, trained
 from helpers import plain_forward
 from plain_scores import plain_architecture, plain_scores, plain_state, small_data
 
 from kls.core.streams import stream
 from kls.data.dataset import DataSet
 from kls.records import names
+from kls.records.arrays import write_arrays
+from kls.records.run_folder import RunFolder
 
 BATCH = 50
 N_BATCHES = 12  # of an epoch
@@ -153,22 +155,88 @@ def test_printed_tables(folder: Path) -> None:
 def test_augmented_test_pictures(folder: Path, data: DataSet) -> None:
     """All pictures mirrored is something that can be worked out; half of them lies in between."""
     options = ("--flip", "1", "--translate", "0", "--reach", "0")
-    found = report(folder, "-augmented-1", "--share", "1", *options)
+    name = "-augmented-share-{}-flip-1-translate-0-reach-0"
+    found = report(folder, name.format(1), "--share", "1", *options)
     mirrored = data.test.x.reshape(-1, 3, 32, 32)[..., ::-1].reshape(200, 3072)
     expected = plain_scores(folder, mirrored, data.test.y)
     assert found["splits"]["test"]["loss"] == pytest.approx(expected.loss, abs=2e-6)
     assert found["splits"]["val"]["loss"] == metrics_of(folder)["val_loss"]
     assert found["test_augmentation"] == {"flip": 1.0, "translate": 0.0, "reach": 0, "share": 1.0}
-    half = report(folder, "-augmented-0.5", "--share", "0.5", *options)
+    half = report(folder, name.format(0.5), "--share", "0.5", *options)
     assert metrics_of(folder)["test_loss"] < half["splits"]["test"]["loss"] < found["splits"]["test"]["loss"]
 
 
 def test_augmentation_of_the_run_is_kept_and_told(cifar_root: Path, tmp_path: Path) -> None:
     folder = trained(tmp_path, *SMALL, "data.test_augmentation.share=1", "data.test_augmentation.flip=1")
-    found, plain = report(folder), report(folder, "-augmented-0", "--share", "0")
+    name = "-augmented-share-0-flip-0.5-translate-1-reach-4"
+    found, plain = report(folder), report(folder, name, "--share", "0")
     assert found["splits"]["test"]["loss"] == metrics_of(folder)["test_loss"] > plain["splits"]["test"]["loss"]
     assert (found["test_augmentation"]["share"], found["test_augmentation"]["flip"]) == (1.0, 1.0)
     assert plain["test_augmentation"]["share"] == 0.0
+
+
+def test_evaluations_that_differ_have_files_of_their_own(folder: Path) -> None:
+    common = ("--share", "0.5", "--translate", "1")
+    for flip, reach in (("0.5", "4"), ("0", "4"), ("0.1234567", "4"), ("0.1234568", "4"), ("0.5", "3")):
+        name = f"-augmented-share-0.5-flip-{flip}-translate-1-reach-{reach}"
+        report(folder, name, *common, "--flip", flip, "--reach", reach)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [("--flip 1", "--flip"), ("--reach 0 --translate 0", "--translate, --reach"), ("--flip 0.5", "--flip")],
+)
+def test_options_of_an_augmentation_that_is_not_asked_for(options: str, said: str, folder: Path) -> None:
+    before = file_hashes(folder)
+    line = mistake(evaluate_in(folder, str(folder), *options.split()))
+    assert line == f"{said}: give --share too, the share of the test pictures to augment"
+    assert file_hashes(folder) == before
+
+
+def recorded_root(folder: Path, root: str) -> None:
+    """Let the run say that its data lay elsewhere."""
+    run = RunFolder(folder)
+    config = run.read_config()
+    config["data"]["root"] = root
+    run.write_config(config)
+
+
+def test_a_runs_folder_does_not_choose_where_data_are_read(
+    folder: Path, cifar_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trap, empty = tmp_path / "trap", tmp_path / "empty"
+    recorded_root(folder, str(trap))
+    expected = report(folder)
+    (folder / "evaluation.json").unlink()
+    (folder / "confusion.png").unlink()
+    monkeypatch.setenv("KLS_DATA", str(empty))
+    assert report(folder, "", "--data-root", str(cifar_root)) == expected
+    line = mistake(evaluate_in(tmp_path, "run"))
+    assert line.startswith(f"CIFAR-10 is not in {empty} and downloading is off: ")
+    assert line.endswith(f"; the run had its data in {str(trap)!r}, see --data-root")
+    recorded_root(folder, str(empty))
+    assert "see --data-root" not in mistake(evaluate_in(tmp_path, "run"))
+    assert not trap.exists()
+    assert not empty.exists()
+
+
+def test_nothing_is_fetched_into_another_folder_than_the_runs(folder: Path, tmp_path: Path) -> None:
+    run = RunFolder(folder)
+    config = run.read_config()
+    config["data"] |= {"download": True}
+    run.write_config(config)
+    line = mistake(evaluate_in(tmp_path, "run", "--data-root", str(tmp_path / "empty")))
+    assert line.startswith(f"CIFAR-10 is not in {tmp_path / 'empty'} and downloading is off: ")
+
+
+def test_a_folder_that_cannot_be_written_to_costs_the_files_and_not_the_numbers(folder: Path) -> None:
+    (folder / "evaluation.json").mkdir()
+    outcome = evaluate_in(folder.parent, "run")
+    assert outcome.status == 1
+    assert outcome.err == "error: [Errno 21] Is a directory: 'run/evaluation.json'\n"
+    assert f"{metrics_of(folder)['test_accuracy']:.2%}" in outcome.out
+    assert "written" not in outcome.out
+    assert not (folder / "confusion.png").exists()
 
 
 def test_evaluation_is_the_same_in_another_process(folder: Path) -> None:
@@ -213,14 +281,33 @@ def test_folders_that_cannot_be_evaluated(folder: Path, tmp_path: Path) -> None:
     assert mistake(evaluate_in(tmp_path, "run")).startswith("run/last.npz: cannot be read as a checkpoint (")
     config = (folder / names.CONFIG).read_text(encoding="utf-8")
     (folder / names.CONFIG).write_text(config.replace("batch_size: 50", "batch_size: 0"), encoding="utf-8")
-    assert mistake(evaluate_in(tmp_path, "run")) == "batch_size=0: must be greater than or equal to 1"
+    assert mistake(evaluate_in(tmp_path, "run")) == "run/config.yaml: batch_size=0: must be greater than or equal to 1"
 
 
 def test_checkpoint_of_another_network(folder: Path, tmp_path: Path) -> None:
     config = (folder / names.CONFIG).read_text(encoding="utf-8")
     (folder / names.CONFIG).write_text(config.replace("- 20\n", "- 21\n"), encoding="utf-8")
     line = mistake(evaluate_in(tmp_path, "run"))
-    assert line.startswith("run/last.npz: does not fit the run's settings (could not broadcast")
+    assert line == (
+        "run/last.npz: does not fit the run's settings (W1 is float32 (3072, 20) and should be float32 (3072, 21))"
+    )
+
+
+@pytest.mark.parametrize(
+    ("changed", "reason"),
+    [
+        ({"W1": np.zeros((1, 20), np.float32)}, "W1 is float32 (1, 20) and should be float32 (3072, 20)"),
+        ({"W1": np.zeros((3072, 20))}, "W1 is float64 (3072, 20) and should be float32 (3072, 20)"),
+        ({"step": np.array([1, 2])}, "step is int64 (2,) and should be int64 ()"),
+        ({"bn1.mean": None}, "bn1.mean is missing"),
+    ],
+)
+def test_arrays_that_numpy_would_make_fit_are_refused(
+    changed: dict[str, Array | None], reason: str, folder: Path, tmp_path: Path
+) -> None:
+    state = arrays_of(folder) | changed
+    write_arrays(folder / names.LAST, {name: array for name, array in state.items() if array is not None})
+    assert mistake(evaluate_in(tmp_path, "run")) == f"run/last.npz: does not fit the run's settings ({reason})"
 
 
 def test_other_data_are_refused(folder: Path) -> None:
@@ -231,3 +318,32 @@ def test_other_data_are_refused(folder: Path) -> None:
     was, now = "0123456789abcdef", metrics["data_fingerprint"]
     assert (outcome.status, outcome.out) == (1, "")
     assert outcome.err == f"error: {folder.name}: data_fingerprint was {was} and is now {now}\n"
+    recorded_root(folder, "/somewhere")
+    line = mistake(evaluate_in(folder.parent, folder.name))
+    assert line.endswith(f"is now {now}; the run had its data in '/somewhere', see --data-root")
+
+
+@pytest.mark.parametrize("name", [names.LAST, names.METRICS, names.CONFIG])
+@pytest.mark.parametrize("damage", ["empty", "zeros", "cut off", "garbage", "folder", "npz of objects"])
+def test_a_damaged_run_is_refused_in_one_line(name: str, damage: str, folder: Path, tmp_path: Path) -> None:
+    path = folder / name
+    content = path.read_bytes()
+    path.unlink()
+    match damage:
+        case "empty":
+            path.write_bytes(b"")
+        case "zeros":
+            path.write_bytes(bytes(len(content)))
+        case "cut off":
+            path.write_bytes(content[: len(content) // 3])
+        case "garbage":
+            path.write_bytes(np.random.default_rng(0).bytes(len(content)))
+        case "folder":
+            path.mkdir()
+        case _:
+            with path.open("wb") as file:
+                np.savez(file, W1=np.array([{}], object))
+    before = file_hashes(folder)
+    if (name, damage) != (names.METRICS, "folder"):  # as if there were none
+        assert mistake(evaluate_in(tmp_path, "run")).startswith("run")
+        assert file_hashes(folder) == before

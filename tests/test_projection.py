@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import logging
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from kls.core.augmentation import Augmentation, Augmenter
 from kls.core.batches import Batches
 from kls.data.dataset import DataSet, Split
 from kls.data.projection import principal_axes, project
+from kls.records.arrays import read_arrays, write_arrays
 from kls.settings import Settings
 from kls.validation import validate
 
@@ -92,17 +94,49 @@ def test_the_axes_are_made_once(small: DataSet, tmp_path: Path, monkeypatch: pyt
     assert np.array_equal(project(small, 0.9, tmp_path).test.x, first.test.x)
 
 
-def test_a_damaged_file_of_axes_is_made_again(
-    small: DataSet, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+@pytest.mark.parametrize("damage", [{"axes": np.full((8, 8), np.nan)}, {"axes": np.zeros((8, 7))}, {"variances": None}])
+def test_a_damaged_file_of_axes_is_made_again(damage: dict[str, Any], small: DataSet, tmp_path: Path) -> None:
     first = project(small, 0.9, tmp_path)
-    (path,) = tmp_path.glob("principal-axes-*.npz")
-    path.write_bytes(b"PK nothing")
-    with caplog.at_level(logging.WARNING, "kls"):
-        assert np.array_equal(project(small, 0.9, tmp_path).test.x, first.test.x)
-    assert f"{path}: damaged, made again" in caplog.text
-    with np.load(path) as file:
-        assert file["axes"].shape == (8, 8)
+    (path,) = tmp_path.glob("*.npz")
+    write_arrays(path, {name: array for name, array in (read_arrays(path) | damage).items() if array is not None})
+    assert np.array_equal(project(small, 0.9, tmp_path).test.x, first.test.x)
+    assert read_arrays(path)["axes"].shape == (8, 8)
+
+
+def test_axes_found_in_float32_are_not_taken_for_float64(small: DataSet, tmp_path: Path) -> None:
+    """The numbers of a run do not depend on which other runs the folder has seen."""
+
+    def single(split: Split) -> Split:
+        return Split(split.x.astype(np.float32), split.y)
+
+    narrow = replace(small, train=single(small.train), val=single(small.val), test=single(small.test))
+    alone, first = project(small, 0.9, tmp_path / "a"), project(narrow, 0.9, tmp_path / "b")
+    after = project(small, 0.9, tmp_path / "b")
+    assert after.train.x.tobytes() == alone.train.x.tobytes()
+    assert first.train.x.dtype == np.float32
+    _, axes = principal_axes(small.train.x)
+    assert alone.projection is not None
+    assert alone.projection.axes == pytest.approx(axes[:, : alone.train.x.shape[1]], abs=0)
+    assert sorted(path.name for path in (tmp_path / "b").glob("*.npz")) == [
+        "principal-axes-0123456789abcdef-float32.npz", "principal-axes-0123456789abcdef-float64.npz",
+    ]  # fmt: skip
+
+
+def test_the_fingerprint_of_the_axes_tells_every_bit(small: DataSet, tmp_path: Path) -> None:
+    def fingerprint(*options: Any) -> str:
+        projection = project(small, *options).projection
+        assert projection is not None
+        return projection.fingerprint
+
+    found = fingerprint(0.9, tmp_path)
+    assert len(found) == 16
+    assert found == fingerprint(0.9, tmp_path)
+    assert len({found, fingerprint(0.5, tmp_path), fingerprint(0.9, tmp_path, 1.0)}) == 3
+    (path,) = tmp_path.glob("*.npz")
+    arrays = read_arrays(path)
+    arrays["axes"][0, 0] = np.nextafter(arrays["axes"][0, 0], 2)
+    write_arrays(path, arrays)
+    assert fingerprint(0.9, tmp_path) != found
 
 
 def test_mini_batches_are_augmented_and_then_projected(cifar_root: Path) -> None:

@@ -27,7 +27,7 @@ _NAMES = frozenset(
         "numpy._core.multiarray _reconstruct",
     }
 )
-_MARK = object()
+MOST_OPCODES = 300_000  # a batch of 10,000 pictures takes up to 90,000
 
 
 @dataclass(frozen=True)
@@ -44,46 +44,53 @@ class _Call:
     state: Any = None
 
 
-def read_python_batch(path: Path) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Return labels (n,) and pixels (n, 3072), both uint8, of the batch file at `path`.
+def parse_python_batch(path: Path, content: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Return labels (n,) and pixels (n, 3072), both uint8, of a batch file's `content`.
 
     Reads what Python 2 wrote for the official archive (protocol 2) and what Python 3 writes for the
     same dict with protocol 2.
 
     Raises:
-        UserError: the file is not such a batch, or asks for anything but a uint8 array.
+        UserError: the file, `path`, is not such a batch, or asks for anything but a uint8 array.
     """
     try:
-        batch = _build(path.read_bytes())
+        batch = _build(content.tobytes())
         labels, pixels = batch["labels"], _array(batch["data"])
         if not isinstance(labels, list) or len(labels) != len(pixels):
             raise ValueError(f"it should hold a list of {len(pixels)} labels")
         return np.frombuffer(bytes(labels), dtype=np.uint8), pixels
-    except (ValueError, LookupError, TypeError, AttributeError) as error:
-        reason = f"nothing under the key {error}" if isinstance(error, KeyError) else error
+    except (ValueError, LookupError, TypeError, AttributeError, Warning) as error:  # where warnings are errors
+        reason = f"nothing under the key {error}" if isinstance(error, KeyError) else " ".join(str(error).split())[:200]
         raise UserError(f"{path} is not a CIFAR-10 batch of the Python version: {reason}") from error
 
 
 def _build(data: bytes) -> Any:
     """Build the object that the pickle `data` describes, with `_Call` in place of calls."""
     stack: list[Any] = []
+    below: list[list[Any]] = []  # the stacks that open marks have covered
     memo: dict[Any, Any] = {}
 
     def pop_last(count: int) -> list[Any]:
+        if len(stack) < count:
+            raise ValueError("it takes more from its stack than there is")
         values = stack[-count:]
         del stack[-count:]
         return values
 
     def pop_to_mark() -> list[Any]:
-        values = pop_last(stack[::-1].index(_MARK) + 1)
-        return values[1:]
+        nonlocal stack
+        values, stack = stack, below.pop()
+        return values
 
-    for opcode, argument, _ in pickletools.genops(data):
+    for count, (opcode, argument, _) in enumerate(pickletools.genops(data)):
+        if count >= MOST_OPCODES:
+            raise ValueError(f"it has more than {MOST_OPCODES} opcodes")
         match opcode.name:
             case "PROTO" | "STOP":
                 pass
             case "MARK":
-                stack.append(_MARK)
+                below.append(stack)
+                stack = []
             case "NONE":
                 stack.append(None)
             case "NEWTRUE" | "NEWFALSE":
@@ -97,7 +104,8 @@ def _build(data: bytes) -> Any:
             case "TUPLE1" | "TUPLE2" | "TUPLE3":
                 stack.append(tuple(pop_last(int(opcode.name[-1]))))
             case "TUPLE":
-                stack.append(tuple(pop_to_mark()))
+                values = pop_to_mark()
+                stack.append(tuple(values))
             case "EMPTY_LIST":
                 stack.append([])
             case "APPENDS":
@@ -107,10 +115,12 @@ def _build(data: bytes) -> Any:
                 stack.append({})
             case "SETITEMS":
                 values = pop_to_mark()
+                if not all(isinstance(key, str) for key in values[::2]):
+                    raise ValueError("it has keys that are not texts")
                 stack[-1].update(zip(values[::2], values[1::2], strict=True))
             case "GLOBAL":
                 if argument not in _NAMES:
-                    raise ValueError(f"it asks for {argument!r}, which is never called")
+                    raise ValueError(f"it asks for {str(argument)[:60]!r}, which is never called")
                 stack.append(_Name(str(argument)))
             case "REDUCE":
                 name, arguments = pop_last(2)
@@ -146,5 +156,7 @@ def _array(call: Any) -> NDArray[np.uint8]:
             (_, (int(rows), 3072), _Call("numpy dtype", ("u1", *_)), bool(fortran_order), str(text)),
         ):
             flat = np.frombuffer(text.encode("latin-1"), dtype=np.uint8)
+            if rows < 0 or flat.size != rows * 3072:
+                raise ValueError(f"its data are {flat.size} bytes, which are not {rows} rows of 3072")
             return flat.reshape((rows, 3072), order="F" if fortran_order else "C")
     raise ValueError("its data is not a uint8 array with 3072 columns")

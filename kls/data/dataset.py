@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,11 +88,18 @@ class DataSet:
 class Projection:
     """How inputs were made of standardised pixels x (n, d): x @ axes, with axes (d, k) of the type of x.
 
+    fingerprint: 16 hex digits that differ if any bit of the axes differs, as it may where another machine finds them.
     pixels: the data set before, for those who augment its pictures; else None.
     """
 
     axes: NDArray[np.floating]
+    fingerprint: str
     pixels: DataSet | None
+
+
+def default_root() -> str:
+    """Folder of data files and caches where none is given, as conf/data/_base.yaml has it."""
+    return os.environ.get("KLS_DATA", "~/.cache/kls")
 
 
 def load_dataset(

@@ -13,25 +13,20 @@ fine detail, whose v is a thousandth of the first, are learnt as fast (LeCun et 
 
 from __future__ import annotations
 
-import logging
+import hashlib
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from filelock import FileLock
 
+from kls.data.array_cache import Arrays, cached_arrays
 from kls.data.dataset import DataSet, Projection, Split
-from kls.records.atomic import atomic_path
-
-log = logging.getLogger("kls")
 
 BLOCK_ROWS = 4096
 
 
-def project(
-    data: DataSet, share: float, root: Path, ridge: float | None = None, keep_pixels: bool = False
-) -> DataSet:
-    """The data set with inputs (n, k); the axes are kept in ``root`` under the split's fingerprint.
+def project(data: DataSet, share: float, root: Path, ridge: float | None = None, keep_pixels: bool = False) -> DataSet:
+    """The data set with inputs (n, k); the axes are kept in ``root``, by the split's fingerprint and the inputs' type.
 
     share: of the variance of the training inputs, above 0, at most 1.
     ridge: of the whitening, above 0; None for none.
@@ -42,12 +37,14 @@ def project(
     k = int(np.searchsorted(reached, share - 1e-12)) + 1 if share < 1.0 else len(variances)
     scale = 1.0 if ridge is None else 1.0 / np.sqrt(variances[:k] + ridge)
     kept = np.ascontiguousarray(axes[:, :k] * scale, dtype=data.train.x.dtype)
+    digest = hashlib.sha256(f"{kept.shape} {kept.dtype}\0".encode())
+    digest.update(kept.data)
     return replace(
         data,
         train=_rotated(data.train, kept),
         val=_rotated(data.val, kept),
         test=_rotated(data.test, kept),
-        projection=Projection(kept, data if keep_pixels else None),
+        projection=Projection(kept, digest.hexdigest()[:16], data if keep_pixels else None),
     )
 
 
@@ -67,23 +64,20 @@ def principal_axes(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _cached_axes(data: DataSet, root: Path) -> tuple[np.ndarray, np.ndarray]:
-    path = root / f"principal-axes-{data.fingerprint}.npz"
-    try:
-        root.mkdir(parents=True, exist_ok=True)
-        with FileLock(path.with_suffix(".lock")):
-            if path.is_file():
-                try:
-                    with np.load(path, allow_pickle=False) as file:
-                        return file["variances"], file["axes"]
-                except Exception as error:  # a damaged zip raises many kinds
-                    log.warning("%s: damaged, made again (%s)", path, error)
-            variances, axes = principal_axes(data.train.x)
-            with atomic_path(path) as temporary, temporary.open("wb") as file:
-                np.savez(file, variances=variances, axes=axes.astype(np.float32))
-    except OSError as error:
-        log.warning("%s: the principal axes cannot be kept there (%s)", root, error)
+    """Variances and axes of the training inputs, the axes in their type; from a file in ``root`` if it is there."""
+    d, dtype = data.train.x.shape[1], data.train.x.dtype
+
+    def make() -> Arrays:
         variances, axes = principal_axes(data.train.x)
-    return variances, axes.astype(np.float32)
+        return {"variances": variances, "axes": axes.astype(dtype)}
+
+    cached = cached_arrays(
+        root / f"principal-axes-{data.fingerprint}-{dtype}.npz",
+        {"variances": ((d,), np.dtype(np.float64)), "axes": ((d, d), dtype)},
+        make,
+        lambda arrays: all(bool(np.isfinite(array).all()) for array in arrays.values()),
+    )
+    return cached["variances"], cached["axes"]
 
 
 def _rotated(split: Split, axes: np.ndarray) -> Split:

@@ -46,12 +46,13 @@ def write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
 def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
     """The arrays as written, in this machine's byte order.
 
-    No more memory is taken than the file has bytes, and compressed members are refused. Raises FileNotFoundError;
-    DamageError where the file is anything but what `write_arrays` or ``numpy.savez`` makes.
+    No more memory is taken than the file has bytes, and compressed members are refused. Raises FileNotFoundError
+    or NotADirectoryError where there is none; DamageError where the file is anything but what `write_arrays` or
+    ``numpy.savez`` makes.
     """
-    if not stat.S_ISREG(path.stat().st_mode):
-        raise DamageError(f"{path}: is not a regular file")
     try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise DamageError(f"{path}: is not a regular file")
         with path.open("rb") as file, zipfile.ZipFile(file) as archive:
             members = archive.infolist()
             file_size = file.seek(-_END.size, os.SEEK_END) + _END.size
@@ -59,6 +60,8 @@ def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
                 raise ValueError("some are missing from its directory")
             _check(members, file_size)
             return {member.filename.removesuffix(SUFFIX): _read(archive, member) for member in members}
+    except (DamageError, FileNotFoundError, NotADirectoryError):
+        raise
     except OSError as error:
         raise DamageError(f"{path}: cannot be read ({error.strerror or error})") from None
     except Exception as error:  # a damaged zip raises many kinds
