@@ -24,7 +24,7 @@ from omegaconf.errors import OmegaConfBaseException
 from kls.errors import UserError
 from kls.project import project_root
 from kls.records import names
-from kls.settings import is_folder_name
+from kls.folder_names import is_folder_name
 
 
 def new_folder(root: str, name: Any, day: str, time: str) -> str:

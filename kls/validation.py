@@ -10,7 +10,9 @@ from kls.errors import UserError
 from kls.flat_settings import shown
 from kls.settings import Settings
 
-_TAGS = {"sgd", "adam", "cyclic", "constant", "step", "rate", "rates"}  # of unions, in the place of a fault
+_TAGS = {"sgd", "adam", "cyclic", "constant", "step", "rate", "rates", "[key]"}  # pydantic's, in the place of a fault
+
+MOST_LINES = 20
 
 G = TypeVar("G", bound=BaseModel)
 
@@ -28,7 +30,9 @@ def validate_group(group: type[G], config: Any, prefix: str = "") -> G:
     try:
         return group.model_validate(config)
     except ValidationError as error:
-        lines = dict.fromkeys(_line(fault, prefix) for fault in error.errors(include_url=False))
+        lines = list(dict.fromkeys(_line(fault, prefix) for fault in error.errors(include_url=False)))
+        if len(lines) > MOST_LINES:
+            lines[MOST_LINES - 1 :] = [f"and {len(lines) - MOST_LINES + 1} more faults"]
         raise UserError("\n".join(lines)) from None
 
 
@@ -38,14 +42,14 @@ def _line(fault: Any, prefix: str) -> str:
         if isinstance(part, int) and parts:
             parts[-1] += f"[{part}]"
         elif str(part) not in _TAGS:
-            parts.append(str(part))
+            parts.append(shown(part))
     key = ".".join(parts)
     if fault["type"] == "extra_forbidden":
         return f"{key}: there is no such setting; see conf/ for those there are"
     if fault["type"] == "missing":
         return f"{key}: is missing"
     if fault["type"] == "union_tag_invalid":
-        return f"{key}.kind={fault['ctx']['tag']}: must be one of {fault['ctx']['expected_tags']}"
+        return f"{key}.kind={shown(fault['ctx']['tag'])}: must be one of {fault['ctx']['expected_tags']}"
     says = fault["msg"].replace("Input should be", "must be").removeprefix("Value error, ")
     if isinstance(fault["input"], dict):
         return f"{key}: {says}" if key else says

@@ -12,7 +12,8 @@ from entry_points import composed
 
 from kls.errors import UserError
 from kls.flat_settings import MANNER, differences, flatten
-from kls.settings import Settings, is_folder_name
+from kls.folder_names import is_folder_name
+from kls.settings import Settings
 from kls.validation import validate
 
 RULES = [
@@ -57,7 +58,7 @@ RULES = [
     ("optimizer.schedule.eta_max=0", "optimizer.schedule.eta_max=0: must be greater than 0"),
     ("optimizer.schedule.eta_min=0.2", "optimizer.schedule: eta_min=0.2 must not be above eta_max=0.1"),
     ("optimizer.schedule.n_s=0", "optimizer.schedule.n_s=0: must be greater than or equal to 1"),
-    ("optimizer.schedule.eta_max_factor=1.1", "optimizer.schedule.eta_max_factor=1.1: must be at most 1"),
+    ("optimizer.schedule.eta_max_factor=1.1", "optimizer.schedule.eta_max_factor=1.1: must be less than or equal to 1"),
     ("optimizer.schedule.eta_max_factor=0", "optimizer.schedule.eta_max_factor=0: must be greater than 0"),
     ("optimizer.schedule.cycles=0", "optimizer.schedule.cycles=0: must be greater than or equal to 1"),
     (
