@@ -56,7 +56,10 @@ class ModelSettings(_Group):
     hidden: Annotated[list[Units], Field(max_length=1000)]
     bn: BatchNormSettings
     init: InitSettings
-    dropout: Annotated[Annotated[Rate, Tag("rate")] | Annotated[list[Rate], Field(max_length=1000), Tag("rates")], Discriminator(_one_or_many)]
+    dropout: Annotated[
+        Annotated[Rate, Tag("rate")] | Annotated[list[Rate], Field(max_length=1000), Tag("rates")],
+        Discriminator(_one_or_many),
+    ]
     label_smoothing: Rate
 
     @model_validator(mode="after")

@@ -127,7 +127,9 @@ def optuna_sampler(name: str, settings: SamplerSettings, seed: int) -> BaseSampl
     if name == "QMCSampler":
         return _made(PointsByTrial, seed=seed, **arguments)
     if name == "CmaEsSampler":
-        from kls.plugins.cma_state import CmaEs as kind
+        from kls.plugins.cma_state import CmaEs
+
+        kind: type[BaseSampler] = CmaEs
     else:
         kind = getattr(optuna.samplers, name)
     if name in ("CmaEsSampler", "GPSampler"):
