@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from itertools import pairwise
 from pathlib import Path
 
+from kls.core.architecture import Architecture
 from kls.errors import UserError
 from kls.settings import TEST_PICTURES, TRAINING_PICTURES, AdamSettings, Settings
 
@@ -77,19 +78,16 @@ def memory_limit() -> int | None:
 
 def parameters(settings: Settings) -> int:
     """Trained numbers of a network, with as many inputs as there are pixels."""
-    widths = _widths(settings)
-    return sum(m * n for m, n in pairwise(widths)) + sum(widths[1:]) + 2 * sum(settings.model.hidden)
+    bn = settings.model.bn
+    placement = bn.placement if bn.enabled else None
+    return Architecture(PIXELS, tuple(settings.model.hidden), CLASSES, PIXELS, placement).n_parameters
 
 
 def told(size: int) -> str:
     """A number of bytes in units that are read easily."""
     power = min(max(0, int(math.log2(max(size, 1)) // 10)), 8)
     number = size / 1024**power
-    return f"{number:.3g} {('bytes', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB', 'EiB', 'ZiB', 'YiB')[power]}"
-
-
-def _widths(settings: Settings) -> list[int]:
-    return [PIXELS, *settings.model.hidden, CLASSES]
+    return f"{number:.4g} {('bytes', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB', 'EiB', 'ZiB', 'YiB')[power]}"
 
 
 def _itemsize(settings: Settings) -> int:
@@ -119,15 +117,16 @@ def _network(settings: Settings, members: int) -> int:
     # values and gradients; float64 draws and their stack, then indices, best network and a checkpoint's copy
     of_parameters = parameters(settings) * (item * (2 + _slots(settings)) + 16)
     of_unit = 3 * item + 1 + (2 * item if model.bn.enabled else 0) + (item if any(model.dropout_rates) else 0)
-    of_batch = batch * (units * of_unit + CLASSES * item) + 3 * batch * PIXELS * item
+    of_batch = batch * (units * of_unit + CLASSES * item)
     precise = model.bn.enabled and model.bn.statistics == "precise"
     windows = 2 * model.bn.precise_batches * units * item if precise else 0
     whole = model.bn.enabled and model.bn.statistics == "adaptive"
     rows = settings.data.training_pictures if whole else EVALUATED_ROWS
-    of_evaluation = rows * max(m + n for m, n in pairwise([*_widths(settings)[1:], 0])) * item
+    of_evaluation = rows * max(m + n for m, n in pairwise([*model.hidden, CLASSES, 0])) * item
     of_rates = 3 * 8 * settings.n_steps
     snapshots = settings.ensemble.snapshots * (parameters(settings) * (8 + 3 * item) + of_batch + of_evaluation)
-    return members * (of_parameters + of_batch + windows + of_evaluation + of_rates + snapshots)
+    own = of_parameters + of_batch + windows + of_evaluation + of_rates + snapshots
+    return members * own + 3 * batch * PIXELS * item
 
 
 def _evaluations(settings: Settings) -> int:

@@ -32,7 +32,7 @@ def setting_range(key: str) -> tuple[float, float]:
                     high = min(high, bound.le)  # type: ignore[call-overload]
                 case annotated_types.Lt():
                     high = min(high, math.nextafter(bound.lt, -math.inf))  # type: ignore[arg-type]
-    return low, high
+    return float(low), float(high)
 
 
 def _numbers(kind: Any, keys: list[str], metadata: tuple[Any, ...] = ()) -> Iterator[list[Any]]:

@@ -180,9 +180,11 @@ class DataSettings(_Group):
 
     @model_validator(mode="after")
     def _pictures_are_there(self) -> DataSettings:
-        if self.n_val + (self.n_train or 1) > TRAINING_PICTURES:
-            given = f"n_val={self.n_val}" + ("" if self.n_train is None else f" and n_train={self.n_train}")
-            raise ValueError(f"{given} must leave, or be, together at most {TRAINING_PICTURES} training pictures")
+        if self.n_train is None and self.n_val >= TRAINING_PICTURES:
+            raise ValueError(f"n_val={self.n_val} leaves none of the {TRAINING_PICTURES} training pictures")
+        if self.n_train is not None and self.n_train + self.n_val > TRAINING_PICTURES:
+            together = f"n_train={self.n_train} and n_val={self.n_val} need {self.n_train + self.n_val} pictures"
+            raise ValueError(f"{together}; there are {TRAINING_PICTURES}")
         return self
 
     @model_validator(mode="after")

@@ -50,6 +50,8 @@ def _line(fault: Any, prefix: str) -> str:
         return f"{key}: is missing"
     if fault["type"] == "union_tag_invalid":
         return f"{key}.kind={shown(fault['ctx']['tag'])}: must be one of {fault['ctx']['expected_tags']}"
+    if fault["type"] == "model_type":
+        return f"{key}={shown(fault['input'])}: must be a group of settings"
     says = fault["msg"].replace("Input should be", "must be").removeprefix("Value error, ")
     if isinstance(fault["input"], dict):
         return f"{key}: {says}" if key else says

@@ -112,7 +112,12 @@ def sampler_settings(config: dict[str, Any]) -> SamplerSettings:
         kind = SAMPLERS[sampler_name(config["_target_"])]
     except ValueError as error:
         raise UserError(str(error)) from None
-    return validate_group(kind, {key: value for key, value in config.items() if key != "_target_"})
+    arguments = {key: value for key, value in config.items() if key != "_target_"}
+    unknown = [key for key in arguments if key not in kind.model_fields]
+    if unknown:
+        takes = ", ".join(kind.model_fields) or "no arguments; its seed is the stage's"
+        raise UserError(f"{shown(unknown[0])}: there is no such argument; it takes {takes}")
+    return validate_group(kind, arguments)
 
 
 def check_sampler(value: Any) -> Any:
