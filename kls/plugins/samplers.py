@@ -86,6 +86,9 @@ class PointsByTrial(QMCSampler):
         self._drawn: list[dict[str, Any]] = []
         self._space: dict[str, BaseDistribution] = {}
 
+    def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
+        return dict(study.get_trials(deepcopy=False)[0].distributions) if trial.number else {}
+
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
