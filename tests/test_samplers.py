@@ -220,8 +220,8 @@ def test_quasi_random_points_fill_the_space_evenly() -> None:
         ("QMCSampler", {"scramble": True, "qmc_type": "halton"}),
         ("NSGAIISampler", {"population_size": 4}),
         ("NSGAIIISampler", {"population_size": 4}),
-        ("CmaEsSampler", {}),
-        ("CmaEsSampler", {"with_margin": True}),
+        ("CmaEsSampler", {"popsize": 4}),
+        ("CmaEsSampler", {"with_margin": True, "popsize": 4}),
     ],
 )
 def test_trials_that_were_left_with_their_values_take_nothing_from_later_ones(
@@ -236,13 +236,13 @@ def test_trials_that_were_left_with_their_values_take_nothing_from_later_ones(
 
     storage = optuna.storages.RDBStorage("sqlite://", {"creator": lambda: unsynced(tmp_path / "study.db")})
     optuna.create_study(study_name="killed", storage=storage, direction="maximize")
-    for batch in range(4):
+    for _ in range(5):
         study = optuna.load_study(study_name="killed", storage=storage, sampler=make())
         trials = [study.ask() for _ in range(6)]
         for trial in trials:
             for key, distribution in SPACE.items():
                 trial._suggest(key, distribution)
-        ended = trials[batch::2]
+        ended = trials[:-1]
         for trial in ended:
             study.tell(trial, score(trial.params))
         for left in study.get_trials(states=(optuna.trial.TrialState.RUNNING,)):
@@ -256,5 +256,5 @@ def test_trials_that_were_left_with_their_values_take_nothing_from_later_ones(
 def in_a_file(sampler: BaseSampler, folder: Path) -> list[dict[str, Any]]:
     storage = optuna.storages.RDBStorage("sqlite://", {"creator": lambda: unsynced(folder / "whole.db")})
     study = optuna.create_study(storage=storage, direction="maximize")
-    draw(study, sampler, (6, 6, 6, 6))
+    draw(study, sampler, (6,) * 5)
     return params_of(study)
