@@ -13,6 +13,7 @@ from kls.settings import Settings
 _TAGS = {"sgd", "adam", "cyclic", "constant", "step", "rate", "rates", "[key]"}  # pydantic's, in the place of a fault
 
 MOST_LINES = 20
+MOST_BITS = 2000
 
 G = TypeVar("G", bound=BaseModel)
 
@@ -28,12 +29,21 @@ def validate(config: dict[str, Any]) -> Settings:
 def validate_group(group: type[G], config: Any, prefix: str = "") -> G:
     """One group of settings; ``prefix`` is its key in the whole configuration. Raises UserError as `validate`."""
     try:
-        return group.model_validate(config)
+        return group.model_validate(_printable(config))
     except ValidationError as error:
         lines = list(dict.fromkeys(_line(fault, prefix) for fault in error.errors(include_url=False)))
         if len(lines) > MOST_LINES:
             lines[MOST_LINES - 1 :] = [f"and {len(lines) - MOST_LINES + 1} more faults"]
         raise UserError("\n".join(lines)) from None
+
+
+def _printable(value: Any) -> Any:
+    """The value with words for numbers of so many digits that Python, and with it pydantic, cannot print them."""
+    if isinstance(value, dict):
+        return {_printable(key): _printable(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_printable(item) for item in value]
+    return shown(value) if isinstance(value, int) and value.bit_length() > MOST_BITS else value
 
 
 def _line(fault: Any, prefix: str) -> str:

@@ -20,7 +20,7 @@ from small_sweeps import unsynced
 
 from kls.errors import UserError
 from kls.plugins import samplers
-from kls.plugins.samplers import ListedPoints, random_sampler, sampler_of, tpe_sampler
+from kls.plugins.samplers import ListedPoints, SeededByTrial, random_sampler, sampler_of, tpe_sampler
 from kls.sweep.sampler_settings import SAMPLERS
 from kls.sweep.stages import Stage
 from kls.validation import validate_group
@@ -113,6 +113,20 @@ def test_trials_that_were_left_while_they_were_drawn_go_on_as_they_began(name: s
         study._storage.set_trial_state_values(left._trial_id, state=optuna.trial.TrialState.WAITING)
     draw(optuna.load_study(study_name="left", storage=storage), MAKERS[name](), (5,))
     assert params_of(optuna.load_study(study_name="left", storage=storage)) == whole(MAKERS[name](), (5,))
+
+
+def test_a_trial_that_was_drawn_before_is_not_drawn_again() -> None:
+    asked: list[int] = []
+
+    class Counting(optuna.samplers.RandomSampler):
+        def sample_relative(self, study: Any, trial: Any, search_space: Any) -> dict[str, Any]:
+            asked.append(trial.number)
+            return {}
+
+    study = optuna.create_study(sampler=SeededByTrial(lambda seed: Counting(seed), 0))
+    trial = study.ask(SPACE)
+    assert study.sampler.sample_relative(study, study.trials[trial.number], SPACE) == {}
+    assert asked == [0]  # before it had values
 
 
 def test_listed_points_go_by_the_number_of_the_trial() -> None:

@@ -63,7 +63,7 @@ class SeededByTrial(BaseSampler):
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
-        if search_space.keys() <= trial.params.keys():
+        if search_space and search_space.keys() <= trial.params.keys():
             return {}  # drawn before the trial was left; samplers with a state must not go on twice
         return self._inner.sample_relative(study, trial, search_space)
 
