@@ -23,15 +23,20 @@ FILES = 500_000  # bytes of a run's pictures, logs and settings
 _CGROUPS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 
 
-def require_training(settings: Settings, members: int = 1, processes: int = 1) -> None:
-    """Raises UserError where ``processes`` populations of ``members`` networks each do not fit into the memory."""
+def require_training(settings: Settings, runs: int = 1, processes: int = 1, max_members: int = 1) -> None:
+    """Raises UserError where the populations that are trained at once do not fit into the memory.
+
+    runs: asked for at once. processes, max_members: of the launcher, which shares the runs out over them.
+    """
+    processes = min(processes, runs)
+    members = min(max_members, -(-runs // processes))
     each = _data(settings) + _network(settings, members) + _history(settings, members)
-    networks = f"{members} networks" if members > 1 else "a network"
-    layers = f"{len(settings.model.hidden) + 1} layers"
-    what = f"training {networks} of {layers} and {parameters(settings):,} parameters for {settings.n_steps:,} steps"
+    layers = f"{len(settings.model.hidden) + 1} layers and {parameters(settings):,} parameters"
+    what = f"training {members} networks of {layers}" if members > 1 else f"training a network of {layers}"
+    what += f" for {settings.n_steps:,} steps"
     if processes > 1:
         what += f", in each of {processes} processes,"
-    require_memory(processes * each, what)
+    require_memory(processes * each, what, "; hydra.launcher.max_members=1 takes less" if members > 1 else "")
 
 
 def require_runs(folder: Path, runs: Iterable[tuple[Settings, int]]) -> None:
@@ -41,11 +46,11 @@ def require_runs(folder: Path, runs: Iterable[tuple[Settings, int]]) -> None:
     require_disk(folder, sum(n * _files(settings) for settings, n in counted), what)
 
 
-def require_memory(size: int, what: str) -> None:
+def require_memory(size: int, what: str, hint: str = "") -> None:
     """Raises UserError where ``size`` bytes are more than this machine, or its container, has."""
     limit = memory_limit()
     if limit is not None and size > limit:
-        raise UserError(f"{what} would take about {told(size)} of memory; there are {told(limit)}")
+        raise UserError(f"{what} would take about {told(size)} of memory; there are {told(limit)}{hint}")
 
 
 def require_disk(folder: Path, size: int, what: str) -> None:

@@ -35,7 +35,7 @@ def four_gib(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    ("overrides", "members", "processes", "message"),
+    ("overrides", "runs", "processes", "message"),
     [
         (
             ("model.hidden=[100000,100000]",), 1, 1,
@@ -45,20 +45,20 @@ def four_gib(monkeypatch: pytest.MonkeyPatch) -> None:
         (
             ("optimizer.schedule.cycles=null", "optimizer.schedule.steps=100000000"), 2, 1,
             "training 2 networks of 3 layers and 156,810 parameters for 100,000,000 steps would take about 5.961 GiB "
-            "of memory; there are 4 GiB",
+            "of memory; there are 4 GiB; hydra.launcher.max_members=1 takes less",
         ),
         (
-            ("data.projection=0.99",), 1, 4,
+            ("data.projection=0.99",), 4, 8,
             "training a network of 3 layers and 156,810 parameters for 9,000 steps, in each of 4 processes, would take "
             "about 7.055 GiB of memory; there are 4 GiB",
         ),
     ],
 )  # fmt: skip
 def test_trainings_that_do_not_fit(
-    overrides: tuple[str, ...], members: int, processes: int, message: str, four_gib: None
+    overrides: tuple[str, ...], runs: int, processes: int, message: str, four_gib: None
 ) -> None:
     with pytest.raises(UserError) as caught:
-        limits.require_training(settings(*overrides), members, processes)
+        limits.require_training(settings(*overrides), runs, processes, max_members=40)
     assert str(caught.value) == message
 
 
@@ -66,7 +66,7 @@ def test_trainings_that_do_not_fit(
     "overrides", [(), ("model=7layer_wider_bn",), ("data.projection=0.99",), ("dtype=float64", "optimizer=adam_cyclic")]
 )
 def test_trainings_that_fit(overrides: tuple[str, ...], four_gib: None) -> None:
-    limits.require_training(settings(*overrides), 10)
+    limits.require_training(settings(*overrides), 40, max_members=10)
 
 
 def test_files_that_do_not_fit(four_gib: None, tmp_path: Path) -> None:
