@@ -23,7 +23,15 @@ from kls.core.streams import stream
 from kls.data.dataset import DataSet, Split, load_dataset
 from kls.data.projection import project
 from kls.errors import UserError
-from kls.settings import AugmentationSettings, CyclicSettings, DataSettings, Settings, SGDSettings, StepDecaySettings
+from kls.settings import (
+    AugmentationSettings,
+    CyclicSettings,
+    DataSettings,
+    Settings,
+    SGDSettings,
+    StepDecaySettings,
+    total_steps,
+)
 
 _kept: dict[tuple[object, ...], DataSet] = {}
 
@@ -128,14 +136,7 @@ def batches(settings: Settings, data: DataSet) -> Batches:
 
 def n_steps(settings: Settings, steps_per_epoch: int) -> int:
     """Length of the training in update steps."""
-    plan = settings.optimizer.schedule
-    if plan.steps is not None:
-        return plan.steps
-    if plan.epochs is not None:
-        return plan.epochs * steps_per_epoch
-    assert isinstance(plan, CyclicSettings)
-    assert plan.cycles is not None
-    return plan.cycles * 2 * plan.n_s
+    return total_steps(settings.optimizer.schedule, steps_per_epoch)
 
 
 def rates(settings: Settings, steps: int) -> np.ndarray:

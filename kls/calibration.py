@@ -16,7 +16,11 @@ STEPS = 40
 
 
 def estimated_seconds(settings: Settings, members: int) -> float:
-    """Seconds that ``members`` networks of these settings, trained together in one process, would take."""
+    """Seconds that ``members`` networks of these settings, trained together in one process, would take.
+
+    Raises UserError where the data are not there: nothing is fetched.
+    """
+    settings = settings.model_copy(update={"data": settings.data.model_copy(update={"download": False})})
     with threadpool_limits(settings.threads):
         data = build.data_set(settings)
         feed = build.batches(settings, data)

@@ -23,9 +23,9 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from kls.errors import UserError
+from kls.folder_names import is_folder_name
 from kls.project import project_root
 from kls.records import names
-from kls.settings import is_folder_name
 
 
 def new_folder(root: str, name: Any, day: str, time: str) -> str:

@@ -21,6 +21,9 @@ MANNER = (
 )
 
 
+LONGEST_SHOWN = 100  # characters of a value in a message
+
+
 def flatten(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     """Nested settings as one level with dotted keys; lists stay lists."""
     flat: dict[str, Any] = {}
@@ -40,7 +43,14 @@ def differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
 
 
 def shown(value: Any) -> str:
-    """A value as it is typed on a command line."""
+    """A value as it is typed on a command line, on one line, cut where it is long."""
     if isinstance(value, BaseModel):
         return "..."
-    return "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+    if isinstance(value, int) and value.bit_length() > 4 * LONGEST_SHOWN:
+        return f"a number of {value.bit_length()} bits"
+    try:
+        text = "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+    except (RecursionError, ValueError):  # nested deeply; a number of thousands of digits within a list
+        return "..."
+    cut = text if len(text) <= LONGEST_SHOWN else f"{text[: LONGEST_SHOWN - 3]}..."
+    return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in cut)

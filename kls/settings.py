@@ -9,15 +9,25 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
+
+from kls.folder_names import check_folder_name, check_path
+
+TRAINING_PICTURES, TEST_PICTURES = 50_000, 10_000  # of both sources
+LARGEST_COUNT = 10**9
+LARGEST_STEPS = 10**8  # of a whole training
+LARGEST_SEED = 2**63 - 1
 
 Positive = Annotated[float, Field(gt=0)]
 NonNegative = Annotated[float, Field(ge=0)]
-Count = Annotated[int, Field(ge=1)]
-Seed = Annotated[int, Field(ge=0)]
+Whole = Annotated[int, Field(ge=0, le=LARGEST_COUNT)]
+Count = Annotated[int, Field(ge=1, le=LARGEST_COUNT)]
+Seed = Annotated[int, Field(ge=0, le=LARGEST_SEED)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Rate = Annotated[float, Field(ge=0, lt=1)]
 Reach = Annotated[int, Field(ge=0, le=31)]
+Units = Annotated[int, Field(ge=1, le=1_000_000)]
+FilePath = Annotated[str, AfterValidator(check_path)]
 
 
 class _Group(BaseModel):
@@ -30,12 +40,12 @@ class BatchNormSettings(_Group):
     momentum: Rate
     epsilon: Positive
     statistics: Literal["ema", "precise", "adaptive"]
-    precise_batches: Count
+    precise_batches: Annotated[int, Field(ge=1, le=100_000)]
 
 
 class InitSettings(_Group):
     scheme: Literal["he", "xavier"]
-    sigma: Positive | None
+    sigma: Annotated[float, Field(gt=0, le=1e6)] | None
 
 
 def _one_or_many(value: Any) -> str:
@@ -43,10 +53,13 @@ def _one_or_many(value: Any) -> str:
 
 
 class ModelSettings(_Group):
-    hidden: list[Count]
+    hidden: Annotated[list[Units], Field(max_length=1000)]
     bn: BatchNormSettings
     init: InitSettings
-    dropout: Annotated[Annotated[Rate, Tag("rate")] | Annotated[list[Rate], Tag("rates")], Discriminator(_one_or_many)]
+    dropout: Annotated[
+        Annotated[Rate, Tag("rate")] | Annotated[list[Rate], Field(max_length=1000), Tag("rates")],
+        Discriminator(_one_or_many),
+    ]
     label_smoothing: Rate
 
     @model_validator(mode="after")
@@ -79,15 +92,8 @@ class CyclicSettings(_Length):
     eta_min: NonNegative
     eta_max: Positive
     n_s: Count
-    eta_max_factor: Positive
+    eta_max_factor: Annotated[float, Field(gt=0, le=1)]
     cycles: Count | None
-
-    @field_validator("eta_max_factor")
-    @classmethod
-    def _not_growing(cls, value: float) -> float:
-        if value > 1:
-            raise ValueError("must be at most 1")
-        return value
 
     @model_validator(mode="after")
     def _ordered(self) -> CyclicSettings:
@@ -108,7 +114,19 @@ class StepDecaySettings(_Length):
     every: Count
 
 
-ScheduleSettings = Annotated[CyclicSettings | ConstantSettings | StepDecaySettings, Field(discriminator="kind")]
+AnySchedule = CyclicSettings | ConstantSettings | StepDecaySettings
+ScheduleSettings = Annotated[AnySchedule, Field(discriminator="kind")]
+
+
+def total_steps(schedule: AnySchedule, steps_per_epoch: int) -> int:
+    """Length of a training in update steps."""
+    if schedule.steps is not None:
+        return schedule.steps
+    if schedule.epochs is not None:
+        return schedule.epochs * steps_per_epoch
+    assert isinstance(schedule, CyclicSettings)
+    assert schedule.cycles is not None
+    return schedule.cycles * 2 * schedule.n_s
 
 
 class SGDSettings(_Group):
@@ -143,17 +161,31 @@ class TestAugmentationSettings(AugmentationSettings):
 
 class DataSettings(_Group):
     source: Literal["synthetic", "cifar10"]
-    root: str
+    root: FilePath
     download: bool
     seed: Seed
     split_seed: Seed
     n_train: Count | None
     n_val: Count
-    n_test: Count | None
+    n_test: Annotated[int, Field(ge=1, le=TEST_PICTURES)] | None
     augmentation: AugmentationSettings
     test_augmentation: TestAugmentationSettings
     projection: Annotated[float, Field(gt=0, le=1)] | None
     whitening: Positive | None
+
+    @property
+    def training_pictures(self) -> int:
+        """How many pictures are trained on."""
+        return TRAINING_PICTURES - self.n_val if self.n_train is None else self.n_train
+
+    @model_validator(mode="after")
+    def _pictures_are_there(self) -> DataSettings:
+        if self.n_train is None and self.n_val >= TRAINING_PICTURES:
+            raise ValueError(f"n_val={self.n_val} leaves none of the {TRAINING_PICTURES} training pictures")
+        if self.n_train is not None and self.n_train + self.n_val > TRAINING_PICTURES:
+            together = f"n_train={self.n_train} and n_val={self.n_val} need {self.n_train + self.n_val} pictures"
+            raise ValueError(f"{together}; there are {TRAINING_PICTURES}")
+        return self
 
     @model_validator(mode="after")
     def _axes_to_whiten(self) -> DataSettings:
@@ -169,7 +201,7 @@ class EvaluationSettings(_Group):
 
 
 class EnsembleSettings(_Group):
-    snapshots: Annotated[int, Field(ge=0)]
+    snapshots: Annotated[int, Field(ge=0, le=1000)]
     reach: Reach | None
 
     @model_validator(mode="after")
@@ -182,19 +214,14 @@ class EnsembleSettings(_Group):
 class PruningSettings(_Group):
     rule: Literal["median", "halving"] | None
     at: Literal["cycle", "epoch"]
-    n_startup: Annotated[int, Field(ge=0)]
-    n_warmup: Annotated[int, Field(ge=0)]
+    n_startup: Whole
+    n_warmup: Whole
     min_resource: Count
-    reduction_factor: Annotated[int, Field(ge=2)]
-
-
-def is_folder_name(value: object) -> bool:
-    """Whether a run's name leads to a folder under outputs/ and nowhere else."""
-    return isinstance(value, str) and bool(value.strip()) and not value.startswith((".", "/")) and ".." not in value
+    reduction_factor: Annotated[int, Field(ge=2, le=LARGEST_COUNT)]
 
 
 class Settings(_Group):
-    name: str | None
+    name: Annotated[str, AfterValidator(check_folder_name)] | None
     seed: Seed
     order_seed: Seed
     lam: NonNegative
@@ -206,27 +233,33 @@ class Settings(_Group):
     evaluation: EvaluationSettings
     ensemble: EnsembleSettings
     pruning: PruningSettings
-    checkpoint_seconds: NonNegative
-    threads: Count
+    checkpoint_seconds: Annotated[float, Field(ge=0, le=1e9)]
+    threads: Annotated[int, Field(ge=1, le=1024)]
     plots: bool
     progress: bool
-    resume: str | None
+    resume: FilePath | None
     dry_run: bool
-    max_failures: Annotated[int, Field(ge=0)]
+    max_failures: Whole
 
-    @field_validator("name")
-    @classmethod
-    def _plain_folder_name(cls, value: str | None) -> str | None:
-        if value is not None and not is_folder_name(value):
-            raise ValueError("must be a folder name under outputs/, such as my_study or studies/first")
-        return value
+    @property
+    def n_steps(self) -> int:
+        """Length of the training in update steps."""
+        return total_steps(self.optimizer.schedule, self.data.training_pictures // self.batch_size)
 
     @model_validator(mode="after")
     def _batches_fit(self) -> Settings:
-        if self.data.n_train is not None and self.batch_size > self.data.n_train:
-            raise ValueError(f"batch_size={self.batch_size} must not be above data.n_train={self.data.n_train}")
+        pictures = self.data.training_pictures
+        if self.batch_size > pictures:
+            told = f"data.n_train={pictures}" if self.data.n_train else f"the {pictures} training pictures"
+            raise ValueError(f"batch_size={self.batch_size} must not be above {told}")
         if self.model.bn.enabled and self.model.hidden and self.batch_size < 2:
             raise ValueError("batch_size=1 leaves batch norm no variance: give at least 2, or model.bn.enabled=false")
+        return self
+
+    @model_validator(mode="after")
+    def _training_ends(self) -> Settings:
+        if self.n_steps > LARGEST_STEPS:
+            raise ValueError(f"optimizer.schedule: {self.n_steps} steps in all are more than {LARGEST_STEPS}")
         return self
 
     @model_validator(mode="after")
@@ -240,11 +273,17 @@ class Settings(_Group):
                     f"ensemble.snapshots={self.ensemble.snapshots} needs a cyclic schedule, not {schedule.kind}: "
                     f"a snapshot ends a cycle"
                 )
+        elif self.ensemble.snapshots > self.n_steps // (2 * schedule.n_s):
+            raise ValueError(
+                f"ensemble.snapshots={self.ensemble.snapshots}: must be at most the "
+                f"{self.n_steps // (2 * schedule.n_s)} whole cycles, of {2 * schedule.n_s} steps each, "
+                f"that a training of {self.n_steps} steps has"
+            )
         return self
 
 
 class GradcheckSettings(_Group):
-    pictures: Annotated[int, Field(ge=2)]
+    pictures: Annotated[int, Field(ge=2, le=TRAINING_PICTURES)]
     dimensions: Count
     eps: Positive
     tolerance: Positive

@@ -10,7 +10,10 @@ from kls.errors import UserError
 from kls.flat_settings import shown
 from kls.settings import Settings
 
-_TAGS = {"sgd", "adam", "cyclic", "constant", "step", "rate", "rates"}  # of unions, in the place of a fault
+_TAGS = {"sgd", "adam", "cyclic", "constant", "step", "rate", "rates", "[key]"}  # pydantic's, in the place of a fault
+
+MOST_LINES = 20
+MOST_BITS = 2000
 
 G = TypeVar("G", bound=BaseModel)
 
@@ -26,10 +29,21 @@ def validate(config: dict[str, Any]) -> Settings:
 def validate_group(group: type[G], config: Any, prefix: str = "") -> G:
     """One group of settings; ``prefix`` is its key in the whole configuration. Raises UserError as `validate`."""
     try:
-        return group.model_validate(config)
+        return group.model_validate(_printable(config))
     except ValidationError as error:
-        lines = dict.fromkeys(_line(fault, prefix) for fault in error.errors(include_url=False))
+        lines = list(dict.fromkeys(_line(fault, prefix) for fault in error.errors(include_url=False)))
+        if len(lines) > MOST_LINES:
+            lines[MOST_LINES - 1 :] = [f"and {len(lines) - MOST_LINES + 1} more faults"]
         raise UserError("\n".join(lines)) from None
+
+
+def _printable(value: Any) -> Any:
+    """The value with words for numbers of so many digits that Python, and with it pydantic, cannot print them."""
+    if isinstance(value, dict):
+        return {_printable(key): _printable(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_printable(item) for item in value]
+    return shown(value) if isinstance(value, int) and value.bit_length() > MOST_BITS else value
 
 
 def _line(fault: Any, prefix: str) -> str:
@@ -38,14 +52,16 @@ def _line(fault: Any, prefix: str) -> str:
         if isinstance(part, int) and parts:
             parts[-1] += f"[{part}]"
         elif str(part) not in _TAGS:
-            parts.append(str(part))
+            parts.append(shown(part))
     key = ".".join(parts)
     if fault["type"] == "extra_forbidden":
         return f"{key}: there is no such setting; see conf/ for those there are"
     if fault["type"] == "missing":
         return f"{key}: is missing"
     if fault["type"] == "union_tag_invalid":
-        return f"{key}.kind={fault['ctx']['tag']}: must be one of {fault['ctx']['expected_tags']}"
+        return f"{key}.kind={shown(fault['ctx']['tag'])}: must be one of {fault['ctx']['expected_tags']}"
+    if fault["type"] == "model_type":
+        return f"{key}={shown(fault['input'])}: must be a group of settings"
     says = fault["msg"].replace("Input should be", "must be").removeprefix("Value error, ")
     if isinstance(fault["input"], dict):
         return f"{key}: {says}" if key else says

@@ -71,6 +71,24 @@ def test_an_ad_hoc_grid(estimates: list[tuple[Settings, int]], cifar_root: Path,
     assert list(tmp_path.iterdir()) == []
 
 
+def test_no_more_members_than_train_together(
+    estimates: list[tuple[Settings, int]], cifar_root: Path, tmp_path: Path
+) -> None:
+    outcome = sweep_in(tmp_path, *TINY, "seed=range(1000)", "dry_run=true")
+    assert [members for _, members in estimates] == [40]
+    assert "1000 runs, about 86 min 40 s with 2 processes" in outcome.out  # 13 rounds of 400 s
+    assert "seed: 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, ..." in outcome.out
+
+
+def test_data_that_are_not_there_are_not_fetched(tmp_path: Path) -> None:
+    root = tmp_path / "data"
+    outcome = sweep_in(tmp_path, *TINY, f"data.root={root}", "data.download=true", "lam=0.1,0.2", "dry_run=true")
+    assert (outcome.err, outcome.status) == ("", 0)
+    told = f"2 runs; their time is not known: CIFAR-10 is not in {root} and downloading is off: put "
+    assert outcome.out.splitlines()[-1].startswith(told)
+    assert outcome.out.endswith("; nothing was run\n")
+
+
 def test_a_real_estimate(cifar_root: Path, tmp_path: Path) -> None:
     outcome = sweep_in(tmp_path, *TINY, "lam=0.1,0.2", "dry_run=true")
     assert (outcome.err, outcome.status) == ("", 0)

@@ -65,7 +65,7 @@ def test_narrowing(rule: dict[str, Any], low: float, high: float, told: str) -> 
         (AT_THE_TOP, "log", 4.0, 24.0, "upper"),
         (AT_THE_BOTTOM, "log", 2.0 / 3.0, 4.0, "lower"),
         (AT_THE_TOP, "linear", 4.0, 16.0, "upper"),
-        (AT_THE_BOTTOM, "linear", -2.0, 4.0, "lower"),
+        (AT_THE_BOTTOM, "linear", 0.0, 4.0, "lower"),  # lam has no values below 0
     ],
 )
 def test_a_best_value_at_the_edge_widens_the_interval_past_it(
@@ -79,11 +79,35 @@ def test_without_widen_the_interval_ends_at_the_edge() -> None:
     assert narrowed(AT_THE_TOP, rule="neighbours_of_best")[:2] == (4.0, 8.0)
 
 
-@pytest.mark.parametrize(("scale", "low", "high"), [("log", 0.005, 0.02), ("linear", 0.0, 0.02)])
+@pytest.mark.parametrize(("scale", "low", "high"), [("log", 0.005, 0.02), ("linear", 0.0001, 0.02)])
 def test_a_single_point_becomes_an_interval(scale: str, low: float, high: float) -> None:
     found = narrowed(COARSE, scale, rule="range_of_best", k=1)
     assert found[:2] == (low, pytest.approx(high, rel=1e-15))
     assert found[2] == "narrowed from coarse: range of the 1 best, a single point widened by a factor of 2"
+
+
+def test_a_single_value_becomes_an_interval_too() -> None:
+    assert resolved([Trial(0, {"lam": 0.1}, 0.5)], narrow={"from": "coarse", "rule": "range_of_best"}).high == 0.2
+
+
+@pytest.mark.parametrize(
+    ("name", "xs", "rule", "interval"),
+    [
+        ("model.dropout", (0.0, 0.27, 0.5), {"rule": "range_of_best", "k": 2, "widen": 3}, (0.0, 0.27)),
+        ("model.dropout", (0.9, 0.5, 0.1), {"rule": "range_of_best", "k": 2, "widen": 3}, (0.5, 1 - 2**-53)),
+        ("model.dropout", (0.5, 0.2, 0.7), {"rule": "around_best", "factor": 3}, (0.5 / 3, 1 - 2**-53)),
+        ("data.augmentation.flip", (1.0, 0.5), {"rule": "around_best", "factor": 2}, (0.5, 1.0)),
+        ("data.augmentation.reach", (30, 20), {"rule": "range_of_best", "k": 2, "widen": 2}, (20, 31)),
+        ("model.dropout", (0.0, 0.3), {"rule": "around_best"}, (0.0, 0.0)),
+    ],
+)
+def test_intervals_end_where_the_setting_does(
+    name: str, xs: tuple[float, ...], rule: dict[str, Any], interval: tuple[float, float]
+) -> None:
+    trials = [Trial(i, {name: x}, -float(i)) for i, x in enumerate(xs)]
+    parameter = Parameter.model_validate({"narrow": {"from": "coarse", **rule}, "integer": name.endswith("reach")})
+    found = resolve(name, parameter, {"coarse": trials})
+    assert (found.low, found.high) == pytest.approx(interval, rel=1e-15)
 
 
 def test_a_narrowed_interval_can_be_taken_in_steps() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import hydra
 import pytest
 from entry_points import (
     arrays_of,
@@ -21,9 +22,44 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.test_utils.launcher_common_tests import IntegrationTestSuite, LauncherTestSuite
 from small_sweeps import ALONE, FOLDER, SCRIPT, TINY, job_folders, sweep_in, swept, trials_of
 
-from kls.plugins.population_launcher import PopulationLauncher
+from kls.cli import project_root
+from kls.errors import UserError
+from kls.plugins.population_launcher import LAUNCHERS, PopulationLauncher, check_launcher
 from kls.plugins.staged_sweeper import StagedSweeper
 from kls.records import names
+
+POPULATION_TARGET, JOBLIB_TARGET, BASIC_TARGET = LAUNCHERS
+N_JOBS = "must be a whole number from 1 to 1024, or -1 for as many as cores"
+
+
+@pytest.mark.parametrize(
+    ("config", "line"),
+    [
+        ({"n_jobs": 0}, f"hydra.launcher.n_jobs=0: {N_JOBS}"),
+        ({"n_jobs": -2}, f"hydra.launcher.n_jobs=-2: {N_JOBS}"),
+        ({"n_jobs": 10**9}, f"hydra.launcher.n_jobs=1000000000: {N_JOBS}"),
+        ({"n_jobs": True}, f"hydra.launcher.n_jobs=true: {N_JOBS}"),
+        ({"n_jobs": "two"}, f"hydra.launcher.n_jobs=two: {N_JOBS}"),
+        ({"_target_": JOBLIB_TARGET, "n_jobs": 0}, f"hydra.launcher.n_jobs=0: {N_JOBS}"),
+        ({"max_members": 0}, "hydra.launcher.max_members=0: must be a whole number from 1 to 1000"),
+        ({"max_members": -1}, "hydra.launcher.max_members=-1: must be a whole number from 1 to 1000"),
+        ({"max_members": None}, "hydra.launcher.max_members=null: must be a whole number from 1 to 1000"),
+        ({"_target_": "os.system"}, "hydra.launcher: must be one of population, joblib and basic, not os.system"),
+        ({"_args_": ["ls"]}, f"hydra.launcher: must be one of population, joblib and basic, not {POPULATION_TARGET}"),
+    ],
+)
+def test_launchers_that_cannot_run_a_sweep(config: dict[str, Any], line: str) -> None:
+    with pytest.raises(UserError) as caught:
+        check_launcher({"_target_": POPULATION_TARGET, "n_jobs": -1, "max_members": 40} | config)
+    assert str(caught.value) == line
+
+
+@pytest.mark.parametrize("launcher", ["population", "joblib", "basic"])
+def test_launchers_that_can(launcher: str) -> None:
+    with hydra.initialize_config_dir(str(project_root() / "conf")):
+        config = hydra.compose("train", [f"hydra/launcher={launcher}"], return_hydra_config=True)
+    check_launcher(config.hydra.launcher)
+
 
 POPULATION: dict[str, Any] = {
     "defaults": [

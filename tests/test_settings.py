@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import functools
+import math
 from typing import Any
 
 import pytest
@@ -11,11 +12,43 @@ import yaml
 from entry_points import composed
 
 from kls.errors import UserError
-from kls.flat_settings import MANNER, differences, flatten
-from kls.settings import Settings, is_folder_name
+from kls.flat_settings import MANNER, differences, flatten, shown
+from kls.folder_names import is_folder_name
+from kls.setting_ranges import setting_range
+from kls.settings import Settings
 from kls.validation import validate
 
 RULES = [
+    ("seed=9223372036854775808", "seed=9223372036854775808: must be less than or equal to 9223372036854775807"),
+    ("lam=true", "lam=true: must be a valid number"),
+    ("lam=.inf", "lam=inf: must be a finite number"),
+    ("batch_size=10000000", "batch_size=10000000 must not be above the 45000 training pictures"),
+    ("threads=100000000000000000000", "threads=100000000000000000000: must be less than or equal to 1024"),
+    ("model.bn.precise_batches=200000", "model.bn.precise_batches=200000: must be less than or equal to 100000"),
+    ("model.hidden=[1000000000]", "model.hidden[0]=1000000000: must be less than or equal to 1000000"),
+    ("checkpoint_seconds=2000000000", "checkpoint_seconds=2000000000: must be less than or equal to 1000000000"),
+    (
+        "optimizer.schedule.n_s=1000000000",
+        "optimizer.schedule: 4000000000 steps in all are more than 100000000",
+    ),
+    (
+        "optimizer=sgd_constant optimizer.schedule.epochs=1000000",
+        "optimizer.schedule: 450000000 steps in all are more than 100000000",
+    ),
+    (
+        "optimizer.schedule.cycles=10000000000",
+        "optimizer.schedule.cycles=10000000000: must be less than or equal to 1000000000",
+    ),
+    ("ensemble.snapshots=2000", "ensemble.snapshots=2000: must be less than or equal to 1000"),
+    (
+        "ensemble.snapshots=3",
+        "ensemble.snapshots=3: must be at most the 2 whole cycles, of 4500 steps each, "
+        "that a training of 9000 steps has",
+    ),
+    ("data.n_test=10001", "data.n_test=10001: must be less than or equal to 10000"),
+    ("data.n_val=50000", "data: n_val=50000 leaves none of the 50000 training pictures"),
+    ("data.n_train=45001", "data: n_train=45001 and n_val=5000 need 50001 pictures; there are 50000"),
+    ("data.root=", "data.root=null: must be a valid string"),
     ("seed=-1", "seed=-1: must be greater than or equal to 0"),
     ("order_seed=1.5", "order_seed=1.5: must be a valid integer"),
     ("lam=-0.001", "lam=-0.001: must be greater than or equal to 0"),
@@ -57,7 +90,7 @@ RULES = [
     ("optimizer.schedule.eta_max=0", "optimizer.schedule.eta_max=0: must be greater than 0"),
     ("optimizer.schedule.eta_min=0.2", "optimizer.schedule: eta_min=0.2 must not be above eta_max=0.1"),
     ("optimizer.schedule.n_s=0", "optimizer.schedule.n_s=0: must be greater than or equal to 1"),
-    ("optimizer.schedule.eta_max_factor=1.1", "optimizer.schedule.eta_max_factor=1.1: must be at most 1"),
+    ("optimizer.schedule.eta_max_factor=1.1", "optimizer.schedule.eta_max_factor=1.1: must be less than or equal to 1"),
     ("optimizer.schedule.eta_max_factor=0", "optimizer.schedule.eta_max_factor=0: must be greater than 0"),
     ("optimizer.schedule.cycles=0", "optimizer.schedule.cycles=0: must be greater than or equal to 1"),
     (
@@ -173,13 +206,20 @@ def test_one_dropout_rate_a_layer(config: dict[str, Any]) -> None:
     assert validate(put(config, "model.dropout", [0.25, 0])).model.dropout_rates == (0.25, 0.0)
 
 
-@pytest.mark.parametrize("name", ["study", "studies/first", "a b", "x.y"])
+@pytest.mark.parametrize("name", ["study", "studies/first", "a b", "x.y", "ü" * 127, "console", "com10", "a'b=c,d"])
 def test_folder_names(name: str, config: dict[str, Any]) -> None:
     assert is_folder_name(name)
     assert validate(put(config, "name", name)).name == name
 
 
-@pytest.mark.parametrize("name", ["", "  ", ".", ".git", "..", "a/../b", "/tmp", 7, ["a"]])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "", "  ", ".", ".git", "..", "a/../b", "/tmp", 7, ["a"], "a/", "a//b", "a/.git", "CON", "nul.txt", "a/com1",
+        "Lpt9.x", "a:b", "a<b", "a|b", "a?", "a*", "a\\b", 'a"b', "a.", "a ", "a\nb", "a\0", "\udc80", "x" * 256,
+        "ü" * 128, "a/" * 600,
+    ],
+)  # fmt: skip
 def test_names_that_are_no_folder_names(name: object) -> None:
     assert not is_folder_name(name)
 
@@ -216,3 +256,58 @@ def test_only_the_manner_of_a_run_may_differ(config: dict[str, Any]) -> None:
         silent += [key] if not found else []
         assert found in ([], [key])
     assert sorted(silent) == sorted(MANNER)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ("x" * 5000, "x" * 97 + "..."),
+        (10**5000, "a number of 16610 bits"),
+        ([10**5000], "..."),
+        ("a\nb\x1b[31m", "a\\nb\\x1b[31m"),
+        ([1] * 1000, str([1] * 1000)[:97] + "..."),
+        ("Ünï", "Ünï"),
+    ],
+    ids=range(6),
+)
+def test_values_are_shown_on_one_short_line(value: Any, text: str) -> None:
+    assert shown(value) == text
+
+
+def test_many_faults_are_told_on_a_few_short_lines(config: dict[str, Any]) -> None:
+    lines = refusal(config | {f"{i}\n{'key' * 1000}": i for i in range(1000)}).splitlines()
+    assert len(lines) == 20
+    assert lines[-1] == "and 981 more faults"
+    assert all(len(line) < 300 for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "steps"),
+    [
+        ((), 2 * 2 * 2250),
+        (("optimizer=sgd_constant",), 20 * 450),
+        (("optimizer.schedule.cycles=null", "optimizer.schedule.steps=7"), 7),
+        (("data.n_train=1010", "optimizer.schedule.cycles=null", "optimizer.schedule.epochs=3"), 30),
+    ],
+)
+def test_the_length_of_a_training(overrides: tuple[str, ...], steps: int) -> None:
+    assert validate(composed(*overrides)).n_steps == steps
+
+
+@pytest.mark.parametrize(
+    ("key", "low", "high"),
+    [
+        ("lam", 0, math.inf),
+        ("model.dropout", 0, 1 - 2**-53),
+        ("model.init.sigma", 5e-324, 1e6),
+        ("optimizer.schedule.eta_max_factor", 5e-324, 1),
+        ("data.augmentation.reach", 0, 31),
+        ("batch_size", 1, 10**9),
+        ("model", -math.inf, math.inf),
+        ("model.hidden", -math.inf, math.inf),
+        ("optimizer.schedule.kind", -math.inf, math.inf),
+        ("no.such", -math.inf, math.inf),
+    ],
+)
+def test_the_range_of_a_setting(key: str, low: float, high: float) -> None:
+    assert setting_range(key) == (low, high)

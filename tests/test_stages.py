@@ -59,22 +59,14 @@ def test_defaults() -> None:
     assert [stage.learns for stage in (coarse, fine, confirm)] == [False, True, False]
 
 
-def test_the_first_point_and_the_number_of_trials() -> None:
-    params = {
-        "lam": INTERVAL,
-        "model": {"values": ["3layer", "9layer"]},
-        "model.init.sigma": {"values": [None, 0.1]},
-        "batch_size": {"low": 19.6, "high": 50.4, "integer": True},
-    }
+def test_the_number_of_trials() -> None:
+    models = {"values": ["3layer", "9layer"]}
     coarse, grid, confirm, fine = search(
-        COARSE | {"params": params},
-        GRID | {"params": {"lam": INTERVAL | {"steps": 5}, "model": params["model"], "seed": {"values": [4, 5, 6]}}},
+        COARSE,
+        GRID | {"params": {"lam": INTERVAL | {"steps": 5}, "model": models, "seed": {"values": [4, 5, 6]}}},
         {"name": "confirm", "confirm": {"from": "coarse", "best": 2, "seeds": 3}},
         COARSE | {"name": "last", "params": {"lam": {"narrow": NARROW}}},
     ).stages
-    assert coarse.first_point == {"lam": 1e-5, "model": "3layer", "batch_size": 20}
-    assert grid.first_point == {"lam": 1e-5, "model": "3layer", "seed": 4}
-    assert (confirm.first_point, fine.first_point) == ({}, {})
     assert [stage.n_trials for stage in (coarse, grid, confirm, fine)] == [4, 30, 6, 4]
 
 
@@ -109,7 +101,7 @@ def test_values_keep_their_types() -> None:
         ({"low": 0, "high": 1, "scale": "logarithmic"}, ".scale=logarithmic: must be 'log' or 'linear'"),
         ({"low": 0, "high": 1, "steps": 0}, ".steps=0: must be greater than or equal to 1"),
         ({"low": float("-inf"), "high": 1}, ".low=-inf: must be a finite number"),
-        ({"low": "small", "high": 1}, ".low=small: must be a valid number, unable to parse string as a number"),
+        ({"low": "small", "high": 1}, ".low=small: must be a valid number"),
         ({"lo": 0, "high": 1}, ".lo: there is no such setting; see conf/ for those there are"),
     ],
 )

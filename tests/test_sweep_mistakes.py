@@ -14,6 +14,7 @@ SWEEPS = ", ".join(sorted(path.stem for path in (project_root() / "sweeps").glob
 COARSE = "name:coarse,sampler:random,trials:2,params:{lam:{low:0.1,high:0.2}}"
 SECOND = "name:second,sampler:tpe,trials:2"
 MODELS = "3layer, 3layer_bn, 7layer_bn, 7layer_wide_bn, 7layer_wider_bn, 9layer, 9layer_bn"
+SAMPLER = "hydra.sweeper.stages[0].sampler"
 NO_SUCH_SETTING = "see conf/ for those there are"
 MISTAKES: dict[tuple[str, ...], str] = {
     ("lamda=0.1,0.2",): f"lamda: there is no such setting; did you mean lam?; {NO_SUCH_SETTING}",
@@ -39,10 +40,23 @@ MISTAKES: dict[tuple[str, ...], str] = {
     "equal to 0",
     (stages_argument(COARSE, f"{SECOND},params:{{model:{{values:[3layer,4layer]}}}}"),): "model=4layer: there is no "
     f"such choice; there are {MODELS}",
-    (stages_argument(COARSE.replace("random", "{_target_:os.system}")),): "stage coarse: sampler _target_=os.system: "
-    "must be a class of optuna.samplers",
-    (stages_argument(COARSE.replace("random", "{_target_:optuna.samplers.TPESampler,sed:1}")),): "stage coarse: "
-    "TPESampler.__init__() got an unexpected keyword argument 'sed'",
+    (stages_argument(COARSE.replace("random", "{_target_:os.system}")),): f"{SAMPLER}: _target_=os.system: must be one "
+    "of RandomSampler, TPESampler, QMCSampler, CmaEsSampler, GPSampler, NSGAIISampler, NSGAIIISampler, after "
+    "optuna.samplers.; for all combinations of listed values give sampler: grid",
+    (stages_argument(COARSE.replace("random", "{_target_:optuna.samplers.TPESampler,sed:1}")),): f"{SAMPLER}: sed: "
+    "there is no such argument; it takes n_startup_trials, n_ei_candidates, multivariate, group, constant_liar",
+    (stages_argument(COARSE.replace("trials:2", "trials:1000000000")), "dry_run=true"): "hydra.sweeper.stages[0]."
+    "trials=1000000000: must be less than or equal to 100000",
+    (stages_argument("name:grid,params:{lam:{low:0.1,high:0.2,steps:1000000000}}"), "dry_run=true"): "hydra.sweeper."
+    "stages[0].params.lam.steps=1000000000: must be less than or equal to 10000",
+    (stages_argument(COARSE, "name:again,confirm:{from:coarse,seeds:1000000000}"), "dry_run=true"): "hydra.sweeper."
+    "stages[1].confirm.seeds=1000000000: must be less than or equal to 10000",
+    ("seed=range(1000000000)", "dry_run=true"): "seed=range(1000000000): has more than 10000 values",
+    ("seed=shuffle(range(1000000000))",): "seed=shuffle(range(1000000000)): has more than 10000 values",
+    ("lam=range(0,1,1e-9)",): "lam=range(0,1,1e-9): has more than 10000 values",
+    ("lam=range(0,1,0)",): "lam=range(0,1,0): there is no such range",
+    ("seed=range(1000)", "order_seed=range(1000)"): "hydra.sweeper.stages[0]: 1000000 trials are more than 100000",
+    ("hydra.sweeper.stages=[50]",): "hydra.sweeper.stages[0]=50: must be a group of settings",
     (stages_argument(COARSE.replace("trials:2", "trials:0")),): "hydra.sweeper.stages[0].trials=0: must be greater "
     "than or equal to 1",
 }

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from hydra.core.config_store import ConfigStore
 from hydra.core.utils import JobReturn
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
+
+from kls.errors import UserError
+from kls.flat_settings import shown
+
+LARGEST = {"n_jobs": 1024, "max_members": 1000}
+LAUNCHERS = (
+    "kls.plugins.population_launcher.PopulationLauncher",
+    "hydra_plugins.hydra_joblib_launcher.joblib_launcher.JoblibLauncher",
+    "hydra._internal.core_plugins.basic_launcher.BasicLauncher",
+)
 
 
 @dataclass
@@ -26,6 +37,20 @@ class PopulationLauncherConfig:
 
 
 ConfigStore.instance().store(group="hydra/launcher", name="population", node=PopulationLauncherConfig, provider="kls")
+
+
+def check_launcher(config: Mapping[str, Any]) -> None:
+    """Raises UserError where hydra.launcher, of whatever kind, cannot run a sweep."""
+    target = config.get("_target_")
+    if target not in LAUNCHERS or any(str(key).startswith("_") and key != "_target_" for key in config):
+        raise UserError(f"hydra.launcher: must be one of population, joblib and basic, not {shown(target)}")
+    for key in LARGEST.keys() & config.keys():
+        value = config[key]
+        whole = isinstance(value, int) and not isinstance(value, bool)
+        if not (whole and (1 <= value <= LARGEST[key] or (key == "n_jobs" and value == -1))):
+            every = ", or -1 for as many as cores" if key == "n_jobs" else ""
+            told = f"must be a whole number from 1 to {LARGEST[key]}{every}"
+            raise UserError(f"hydra.launcher.{key}={shown(value)}: {told}")
 
 
 class PopulationLauncher(Launcher):

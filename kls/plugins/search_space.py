@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from typing import Any
 
-from hydra.core.override_parser.types import Override, Transformer
+from hydra.core.override_parser.types import Override, RangeSweep, Transformer
+from hydra.errors import HydraException
 
 from kls.errors import UserError
+from kls.flat_settings import shown
 from kls.resume import quoted
 from kls.sweep.intervals import Range
+from kls.sweep.stages import LARGEST_LIST
 
 CONTROLLER_KEYS = ("resume", "dry_run")  # meant for the sweep, not for its jobs
 
@@ -22,16 +26,30 @@ def meant_for_jobs(overrides: Sequence[Override]) -> list[Override]:
 def ad_hoc_stage(overrides: Sequence[Override]) -> dict[str, Any]:
     """A grid stage of the lists on the command line, such as model=3layer,9layer lam=choice(1e-3,1e-2).
 
-    Raises UserError where one is an interval, which is no list.
+    Raises UserError where one is an interval, which is no list, or too long.
     """
     params: dict[str, Any] = {}
     for override in overrides:
         if override.is_interval_sweep():
-            raise UserError(f"{override.input_line}: an interval needs a sampler: write a stage (see sweeps/)")
+            raise UserError(f"{shown(override.input_line)}: an interval needs a sampler: write a stage (see sweeps/)")
+        _check_length(override)
         params[override.get_key_element()] = {"values": list(override.sweep_iterator(Transformer.encode))}
     if not params:
         params["seed"] = {"values": [0]}
     return {"name": "grid", "sampler": "grid", "params": params, "test": True}
+
+
+def _check_length(override: Override) -> None:
+    """Before a range is written out, as its iterator may do."""
+    value = override.value()
+    if not isinstance(value, RangeSweep):
+        return
+    try:
+        too_long = sum(1 for _ in islice(value.range(), LARGEST_LIST + 1)) > LARGEST_LIST
+    except (ArithmeticError, HydraException, ValueError):  # its step is 0, an end is not a number
+        raise UserError(f"{shown(override.input_line)}: there is no such range") from None
+    if too_long:
+        raise UserError(f"{shown(override.input_line)}: has more than {LARGEST_LIST} values")
 
 
 def as_text(value: Any) -> str:

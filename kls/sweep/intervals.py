@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from kls.errors import UserError
+from kls.setting_ranges import setting_range
 from kls.sweep import narrowing
 from kls.sweep.stages import Parameter, Stage
 
@@ -62,20 +63,19 @@ def _narrowed(name: str, parameter: Parameter, trials: Sequence[Trial]) -> tuple
     pairs = [(float(t.params[name]), value) for t, value in _ranked(trials) if name in t.params]
     if not pairs:
         raise UserError(f"{name}: stage {rule.source} has no finished trial to narrow it from")
-    match rule.rule:
-        case "range_of_best":
-            (low, high), how = narrowing.range_of_best(pairs, rule.k), f"range of the {rule.k} best"
-        case "around_best":
-            (low, high), how = narrowing.around_best(pairs, rule.factor), f"the best / and * {rule.factor:g}"
-        case _:
-            (low, high), how = narrowing.neighbours_of_best(pairs), "neighbours of the best"
+    chosen = narrowing.RULES[rule.rule]
+    (low, high), how = chosen.interval(pairs, rule), chosen.told(rule)
+    if low == high:  # one point: leave something to search, of what was tried if that was more
+        low, high = narrowing.widen(narrowing.widen((low, high), -1, 2.0, parameter.scale), 1, 2.0, parameter.scale)
+        tried = sorted({x for x, _ in pairs})
+        if len(tried) > 1:
+            low, high = narrowing.clip((low, high), (tried[0], tried[-1]))
+        how += ", a single point widened by a factor of 2"
     side = narrowing.edge(pairs)
     if side and rule.widen:
         low, high = narrowing.widen((low, high), side, rule.widen, parameter.scale)
         how += f", widened past the {'lower' if side < 0 else 'upper'} end"
-    if low == high:  # one point: leave something to search
-        low, high = narrowing.widen(narrowing.widen((low, high), -1, 2.0, parameter.scale), 1, 2.0, parameter.scale)
-        how += ", a single point widened by a factor of 2"
+    low, high = narrowing.clip((low, high), setting_range(name)) if low <= high else (low, high)
     if low > high or (parameter.scale == "log" and low <= 0):
         raise UserError(
             f"{name}: {rule.rule} of {rule.source} gives {low:g} to {high:g}, no interval of a {parameter.scale} scale"

@@ -6,7 +6,12 @@ A trial is a pair (x, value): the parameter and the score, larger is better. Eac
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from kls.sweep.stages import Narrow
 
 Trials = Sequence[tuple[float, float]]
 Interval = tuple[float, float]
@@ -30,6 +35,34 @@ def neighbours_of_best(trials: Trials) -> Interval:
     tried = sorted({other for other, _ in trials})
     place = tried.index(x)
     return tried[max(place - 1, 0)], tried[min(place + 1, len(tried) - 1)]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A rule as a stage names it.
+
+    interval: of an earlier stage's trials. told: what it does, in words.
+    possible: what ``interval`` can give at most, where all trials lie in an interval.
+    """
+
+    interval: Callable[[Trials, Narrow], Interval]
+    told: Callable[[Narrow], str]
+    possible: Callable[[Interval, Narrow], Interval]
+
+
+RULES = {
+    "range_of_best": Rule(
+        lambda trials, by: range_of_best(trials, by.k), lambda by: f"range of the {by.k} best", lambda tried, by: tried
+    ),
+    "around_best": Rule(
+        lambda trials, by: around_best(trials, by.factor),
+        lambda by: f"the best / and * {by.factor:g}",
+        lambda tried, by: (tried[0] / by.factor, tried[1] * by.factor),
+    ),
+    "neighbours_of_best": Rule(
+        lambda trials, by: neighbours_of_best(trials), lambda by: "neighbours of the best", lambda tried, by: tried
+    ),
+}
 
 
 def best_of(trials: Trials) -> float:
@@ -62,6 +95,12 @@ def widen(interval: Interval, side: int, factor: float, scale: str) -> Interval:
         return (low / factor, high) if side < 0 else (low, high * factor)
     reach = (factor - 1.0) * ((high - low) or abs(high))
     return (low - reach, high) if side < 0 else (low, high + reach)
+
+
+def clip(interval: Interval, limits: Interval) -> Interval:
+    """The part of an interval, or the nearest end of it, that lies within ``limits``."""
+    low, high = limits
+    return min(max(interval[0], low), high), min(max(interval[1], low), high)
 
 
 def steps_between(low: float, high: float, n: int, scale: str) -> list[float]:

@@ -3,37 +3,94 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
-Scalar = bool | int | float | str | None
+from kls.flat_settings import shown
+from kls.folder_names import is_folder_name
+from kls.settings import LARGEST_SEED
+from kls.sweep.narrowing import RULES
+from kls.sweep.sampler_settings import check_sampler
+
+LARGEST_LIST = 10_000  # values or steps of a parameter
+MOST_TRIALS = 100_000  # of a stage
+LONGEST_TEXT = 1000
+OF_THE_SWEEP = ("hydra", "sweeps", "resume", "dry_run", "max_failures", "name")  # not of one of its jobs
+
+Factor = Annotated[float, Field(gt=1, le=1e6)]
+Trials = Annotated[int, Field(ge=1, le=MOST_TRIALS)]
+
+
+def _check_value(value: Any) -> Any:
+    if isinstance(value, list) and len(value) <= LONGEST_TEXT and not any(isinstance(item, list) for item in value):
+        return [_check_value(item) for item in value]
+    if not _is_plain(value):
+        raise ValueError("must be a finite number, a text, true, false, null, or a list of them")
+    return value
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, str):
+        return len(value) <= LONGEST_TEXT and value.isprintable()
+    if isinstance(value, float):
+        return math.isfinite(value)
+    return value is None or (isinstance(value, int) and abs(value) <= LARGEST_SEED)
+
+
+def sets(override: str) -> str:
+    """The setting, or group of them, that an override such as model=9layer sets."""
+    return override.split("=", 1)[0].lstrip("+~").split("@", 1)[0]
+
+
+def _check_override(override: str) -> str:
+    key, equals, _ = override.partition("=")
+    if not (key.strip() and equals) or "\n" in override or len(override) > LONGEST_TEXT:
+        raise ValueError("must be an override of a setting, such as batch_size=50")
+    return check_searched(override)
+
+
+def check_searched(override: str) -> str:
+    """The override. Raises ValueError where it sets what is the whole sweep's."""
+    own = sets(override)
+    if any(own == key or own.startswith((f"{key}.", f"{key}/")) for key in OF_THE_SWEEP):
+        raise ValueError("is the whole sweep's and not for one of its stages to set")
+    return override
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, populate_by_name=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False, populate_by_name=True)
 
 
 class Narrow(_Part):
     """An interval taken from the trials of an earlier stage by a rule of ``narrowing``."""
 
     source: str = Field(alias="from")
-    rule: Literal["range_of_best", "around_best", "neighbours_of_best"]
-    k: Annotated[int, Field(ge=1)] = 5
-    factor: Annotated[float, Field(gt=1)] = 3.0
-    widen: Annotated[float, Field(gt=1)] | None = None
+    rule: str
+    k: Trials = 5
+    factor: Factor = 3.0
+    widen: Factor | None = None
+
+    @field_validator("rule")
+    @classmethod
+    def _known_rule(cls, value: str) -> str:
+        if value not in RULES:
+            *first, last = map(repr, RULES)
+            raise ValueError(f"must be {', '.join(first)} or {last}")
+        return value
 
 
 class Parameter(_Part):
     """Values of one setting: listed, or an interval (given or narrowed) sampled or taken in equal steps."""
 
-    values: list[Scalar | list[Scalar]] | None = None
+    values: Annotated[list[Annotated[Any, AfterValidator(_check_value)]], Field(max_length=LARGEST_LIST)] | None = None
     low: float | None = None
     high: float | None = None
     narrow: Narrow | None = None
     scale: Literal["log", "linear"] = "linear"
     integer: bool = False
-    steps: Annotated[int, Field(ge=1)] | None = None
+    steps: Annotated[int, Field(ge=1, le=LARGEST_LIST)] | None = None
 
     @model_validator(mode="after")
     def _one_way(self) -> Parameter:
@@ -48,40 +105,50 @@ class Parameter(_Part):
             raise ValueError("values must not be empty")
         return self
 
+    @property
+    def n_points(self) -> int:
+        """How many values it lists or steps it takes; 1 for an interval."""
+        return len(self.values) if self.values is not None else self.steps or 1
+
 
 class Confirm(_Part):
     """The best settings of an earlier stage again, each with several seeds, scored on the test set."""
 
     source: str = Field(alias="from")
-    best: Annotated[int, Field(ge=1)] = 1
-    seeds: Annotated[int, Field(ge=1)] = 5
+    best: Trials = 1
+    seeds: Annotated[int, Field(ge=1, le=LARGEST_LIST)] = 5
 
 
 class Stage(_Part):
     """One Optuna study.
 
-    sampler: "random", "tpe", "grid" (all combinations of listed values) or an Optuna sampler by _target_.
+    sampler: "random", "tpe", "grid" (all combinations of listed values) or one of SAMPLERS by _target_.
     trials: how many; a grid and a confirmation know it themselves.
     budget: overrides for this stage's runs alone. test: whether its runs score the test set.
     batch: trials asked for at once; null is all of them, for samplers that learn 10.
     """
 
-    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
-    sampler: Literal["random", "tpe", "grid"] | dict[str, Any] = "grid"
-    trials: Annotated[int, Field(ge=1)] | None = None
-    params: dict[str, Parameter] = {}
-    budget: list[str] = []
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=100)]
+    sampler: str | dict[str, Any] = "grid"
+    trials: Trials | None = None
+    params: Annotated[dict[Annotated[str, AfterValidator(check_searched)], Parameter], Field(max_length=100)] = {}
+    budget: Annotated[list[Annotated[str, AfterValidator(_check_override)]], Field(max_length=1000)] = []
     confirm: Confirm | None = None
     test: bool = False
-    batch: Annotated[int, Field(ge=1)] | None = None
-    seed: Annotated[int, Field(ge=0)] = 0
+    batch: Trials | None = None
+    seed: Annotated[int, Field(ge=0, le=LARGEST_SEED)] = 0
+
+    @field_validator("name")
+    @classmethod
+    def _folder(cls, value: str) -> str:
+        if not is_folder_name(value):
+            raise ValueError("cannot be the name of a folder on every system")
+        return value
 
     @field_validator("sampler", mode="before")
     @classmethod
     def _known_sampler(cls, value: Any) -> Any:
-        if value not in ("random", "tpe", "grid") and not (isinstance(value, dict) and "_target_" in value):
-            raise ValueError("must be 'random', 'tpe', 'grid', or an Optuna sampler by _target_")
-        return value
+        return check_sampler(value)
 
     @model_validator(mode="after")
     def _fits(self) -> Stage:
@@ -97,6 +164,8 @@ class Stage(_Part):
             raise ValueError("give the number of trials")
         elif any(p.steps is not None for p in self.params.values()):
             raise ValueError("steps are for sampler grid")
+        if self.n_trials > MOST_TRIALS:
+            raise ValueError(f"{self.n_trials} trials are more than {MOST_TRIALS}")
         return self
 
     @property
@@ -104,15 +173,14 @@ class Stage(_Part):
         """A value of each parameter whose range is known before any trial."""
         known = {name: p.values[0] if p.values is not None else p.low for name, p in self.params.items()}
         whole = {name for name, p in self.params.items() if p.integer and p.values is None}
-        return {n: round(v) if n in whole else v for n, v in known.items() if v is not None}  # type: ignore[arg-type]
+        return {n: round(v) if n in whole else v for n, v in known.items() if v is not None}
 
     @property
     def n_trials(self) -> int:
         """How many trials it has, or at most has: fewer settings than asked for may be there to be confirmed."""
         if self.confirm:
             return self.confirm.best * self.confirm.seeds
-        points = [len(p.values) if p.values is not None else p.steps or 1 for p in self.params.values()]
-        return self.trials or math.prod(points)
+        return self.trials or math.prod(parameter.n_points for parameter in self.params.values())
 
     @property
     def scores_test(self) -> bool:
@@ -128,7 +196,7 @@ class Stage(_Part):
 class Search(_Part):
     """All stages, in their order."""
 
-    stages: Annotated[list[Stage], Field(min_length=1)]
+    stages: Annotated[list[Stage], Field(min_length=1, max_length=100)]
 
     @model_validator(mode="after")
     def _known_sources(self) -> Search:
@@ -138,11 +206,12 @@ class Search(_Part):
             sources += [stage.confirm.source] if stage.confirm else []
             for source in sources:
                 if source not in before:
-                    raise ValueError(f"stage {stage.name}: from={source} is no earlier stage; there are {list(before)}")
+                    told = f"from={shown(source)} is no earlier stage; there are {shown(list(before))}"
+                    raise ValueError(f"stage {stage.name}: {told}")
             for name, parameter in stage.params.items():
-                if parameter.narrow and not _numeric(before[parameter.narrow.source], name):
+                if parameter.narrow and not _numeric(before, parameter.narrow.source, name):
                     raise ValueError(
-                        f"stage {stage.name}: {name} cannot be narrowed from stage {parameter.narrow.source}, "
+                        f"stage {stage.name}: {shown(name)} cannot be narrowed from stage {parameter.narrow.source}, "
                         "which does not search it among numbers"
                     )
             if stage.name in before:
@@ -151,8 +220,11 @@ class Search(_Part):
         return self
 
 
-def _numeric(stage: Stage, name: str) -> bool:
-    """Whether a stage gives numbers for a parameter; a confirmation tries what its source did."""
+def _numeric(stages: Mapping[str, Stage], source: str, name: str) -> bool:
+    """Whether a stage gives numbers for a parameter; a confirmation tries what its source did, with seeds."""
+    stage = stages[source]
+    if stage.confirm is not None:
+        return name == "seed" or _numeric(stages, stage.confirm.source, name)
     if name not in stage.params:
-        return stage.confirm is not None
+        return False
     return not any(isinstance(value, bool | str | list | None) for value in stage.params[name].values or ())
