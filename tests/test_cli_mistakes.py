@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from entry_points import SMALL, gradcheck_in, mistake, python, run_folders, train_in
 
-from kls.cli import new_folder
 from kls.errors import UserError
+from kls.new_folder import new_folder
 
 MODELS = "3layer, 3layer_bn, 7layer_bn, 7layer_wide_bn, 7layer_wider_bn, 9layer, 9layer_bn"
 MISTAKES = {
@@ -141,9 +141,12 @@ def test_new_folders_are_nobody_elses(tmp_path: Path) -> None:
 
 
 def test_new_folder_gives_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def taken(self: Path, *args: object, **kwargs: object) -> None:
+    make = Path.mkdir
+
+    def taken(self: Path) -> None:
         if self.name.startswith("noon"):
             raise FileExistsError
+        make(self)
 
     monkeypatch.setattr(Path, "mkdir", taken)
     with pytest.raises(UserError, match=r"has ten thousand folders of noon already$"):
