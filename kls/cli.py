@@ -6,7 +6,6 @@ import argparse
 import functools
 import logging
 import os
-import re
 import signal
 import sys
 import traceback
@@ -22,7 +21,7 @@ from kls.new_folder import new_folder, parent_of
 from kls.plugins.help_page import help_page
 from kls.plugins.hydra_errors import told
 from kls.plugins.single_run import Check, SingleRun
-from kls.plugins.targets import WHITELIST
+from kls.plugins.targets import WHITELIST, check_arguments
 from kls.project import project_root
 from kls.validation import validate
 
@@ -88,9 +87,7 @@ def _flags(arguments: Sequence[str]) -> argparse.Namespace:
         raise UserError("--experimental-rerun: go on with a run by resume=FOLDER")
     if flags.config_path is not None:
         raise UserError("--config-path: your own settings are added to this project's by --config-dir DIR")
-    for argument in flags.overrides:
-        if re.match(r"[+~]*hydra[.\[]searchpath", argument):
-            raise UserError(f"{argument}: folders of settings are given by --config-dir alone")
+    check_arguments(flags.overrides)
     return flags
 
 

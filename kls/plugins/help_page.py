@@ -9,7 +9,7 @@ from pathlib import Path
 from hydra.core.object_type import ObjectType
 
 from kls.errors import UserError
-from kls.plugins.search_path import FolderSource, ProjectSource
+from kls.plugins.search_path import FileConfigSource, ProjectSource
 from kls.project import project_root
 from kls.records.checked import parse_yaml, read_text
 
@@ -48,9 +48,9 @@ def help_page(description: str, config_name: str, config_dir: str | None) -> str
     config_dir: the folder of --config-dir. Raises UserError where it is none.
     """
     root = project_root()
-    sources: list[FolderSource] = [ProjectSource("main", f"{ProjectSource.scheme()}://{root}")]
+    sources: list[FileConfigSource] = [ProjectSource("main", f"{ProjectSource.scheme()}://{root}")]
     if config_dir is not None:
-        sources.append(FolderSource("command-line", str(Path(config_dir).absolute())))
+        sources.append(FileConfigSource("command-line", str(Path(config_dir).absolute())))
         if not sources[-1].available():
             raise UserError(f"--config-dir {config_dir}: there is no such folder")
     parts = [
@@ -70,7 +70,7 @@ def help_page(description: str, config_name: str, config_dir: str | None) -> str
     return "\n\n".join(parts)
 
 
-def _groups(source: FolderSource, parent: str = "") -> Iterator[str]:
+def _groups(source: FileConfigSource, parent: str = "") -> Iterator[str]:
     """Groups with choices in them, to a depth of two, as optimizer/schedule has."""
     for name in source.list(parent, ObjectType.GROUP):
         group = f"{parent}/{name}" if parent else name
@@ -85,7 +85,7 @@ def _order(group: str) -> tuple[int, str]:
     return (known.index(group), "") if group in known else (len(known), group)
 
 
-def _choices(group: str, sources: Sequence[FolderSource]) -> dict[str, str]:
+def _choices(group: str, sources: Sequence[FileConfigSource]) -> dict[str, str]:
     """Each choice with the first line of its file that says something."""
     found: dict[str, str] = {}
     for source in sources:

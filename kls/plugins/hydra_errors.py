@@ -9,12 +9,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import yaml
-from hydra.errors import HydraException
+from hydra.errors import HydraException, OverrideParseException
 from omegaconf.errors import OmegaConfBaseException
 
 from kls.errors import UserError
 from kls.project import project_root
 
+_STEERS = re.compile(r"[+~]*(hydra\b|(model|optimizer|optimizer/schedule|data|sweeps)\s*=)")  # what Hydra reads itself
 _LONGEST = 500  # characters that are told of a library's message
 
 
@@ -30,9 +31,9 @@ def told(error: Exception, arguments: Sequence[str]) -> str | None:
         return _line(error)
     if _raised_here(error):
         return None
-    given = [argument for argument in arguments if re.match(r"[+~]*hydra[.\[/=]", argument)]
-    place = f" (given: {' '.join(given)})" if given else ""
-    return f"the command line cannot be understood: {_short(str(error))}{_short(place)}"
+    given = " ".join(argument for argument in arguments if _STEERS.match(argument))
+    place = f" (given: {_short(given)})" if given else ""
+    return f"the command line cannot be understood: {_short(str(error))}{place}"
 
 
 def _raised_here(error: Exception) -> bool:
@@ -54,6 +55,11 @@ def _line(error: Exception) -> str:
     key = getattr(cause, "full_key", None)
     lines = [line.strip() for line in (str(error) or str(cause)).splitlines() if line.strip()]
     lines = [line for line in lines if not line.startswith(("full_key:", "object_type=", "reference_type="))]
+    if isinstance(error, OverrideParseException):
+        reason = lines[1:] if lines[0].startswith("Error when parsing index") else lines
+        return f"{_short(error.override)}: {_short(' '.join(reason))}"
+    if lines and lines[0].startswith("Error merging override"):
+        lines = [*str(cause).splitlines()[:1], *lines[1:]]
     if "is not in struct" in str(cause) and key:
         return f"{key}: there is no such setting{_suggestion(str(key))}; see conf/ for those there are"
     missing = re.match(r"In .*: Could not find '([^']*)/([^'/]*)'", lines[0]) if lines else None
@@ -65,7 +71,7 @@ def _line(error: Exception) -> str:
 
 
 def _short(text: str) -> str:
-    text = " ".join(text.split()) if not text.startswith(" ") else f" {' '.join(text.split())}"
+    text = " ".join(text.split())
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
 
 

@@ -26,8 +26,8 @@ from kls.records.checked import read_text
 SWEEPER_GROUP, SWEEPER = "hydra/sweeper", "staged"
 
 
-class FolderSource(ConfigSource):
-    """A folder of YAML files, in the place of Hydra's own source of ``file://``."""
+class FileConfigSource(ConfigSource):
+    """A folder of YAML files, in the place of Hydra's own source of ``file://``, which knows it by this name."""
 
     def __init__(self, provider: str, path: str) -> None:
         super().__init__(provider, path if "://" in path else f"{self.scheme()}://{path}")
@@ -72,7 +72,7 @@ class FolderSource(ConfigSource):
         return sorted(found)
 
 
-class ProjectSource(FolderSource):
+class ProjectSource(FileConfigSource):
     """conf/ and, as the group sweeps, sweeps/ below this project's root. Studies are no settings."""
 
     @staticmethod
@@ -84,7 +84,10 @@ class ProjectSource(FolderSource):
         return Path(self.path, config_path) if sweeps else Path(self.path, "conf", config_path)
 
     def is_group(self, config_path: str) -> bool:
-        return PurePosixPath(config_path).parts[:1] != ("study",) and super().is_group(config_path)
+        return _is_setting(config_path) and super().is_group(config_path)
+
+    def is_config(self, config_path: str) -> bool:
+        return _is_setting(config_path) and super().is_config(config_path)
 
     def list(self, config_path: str, results_filter: ObjectType | None) -> builtins.list[str]:
         found = super().list(config_path, results_filter)
@@ -93,7 +96,11 @@ class ProjectSource(FolderSource):
         return found
 
 
-class StructuredConfigSource(structured_config_source.StructuredConfigSource):  # Hydra asks for it by this name
+def _is_setting(config_path: str) -> bool:
+    return PurePosixPath(config_path).parts[:1] != ("study",)
+
+
+class StructuredConfigSource(structured_config_source.StructuredConfigSource):  # Hydra knows it by this name
     """What is registered by code, without the sweepers that this project cannot use."""
 
     def list(self, config_path: str, results_filter: ObjectType | None) -> builtins.list[str]:
@@ -109,7 +116,7 @@ class SweepsSearchPath(SearchPathPlugin):
         for place, entry in enumerate(path):
             if entry.provider == "main" and entry.path.removeprefix("file://") == str(root / "conf"):
                 path[place] = SearchPathElement("main", f"{ProjectSource.scheme()}://{root}")
-                for source in (ProjectSource, FolderSource, StructuredConfigSource):
+                for source in (ProjectSource, FileConfigSource, StructuredConfigSource):
                     SourcesRegistry.instance().types[source.scheme()] = source
 
 

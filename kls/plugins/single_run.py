@@ -118,9 +118,9 @@ def _refuse_a_used_one(folder: Path, config: DictConfig) -> None:
 
 
 def _same_overrides(records: Path, config: DictConfig) -> bool:
-    """Whether the records are of the same command line; they may have been cut by a kill."""
+    """Whether the records are of the same command line; a kill may have left them empty."""
     try:
         written = (records / HYDRA_FILES[-1]).read_text(encoding="utf-8")
     except OSError:
         written = ""
-    return OmegaConf.to_yaml(config.hydra.overrides.task).startswith(written)
+    return written in ("", OmegaConf.to_yaml(config.hydra.overrides.task))

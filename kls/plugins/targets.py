@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
@@ -24,25 +24,34 @@ SAMPLER = "optuna.samplers.RandomSampler"  # through which staged_search hands o
 WHITELIST = (SWEEPER, *LAUNCHERS, SAMPLER)  # Hydra holds to it, in logging too
 
 
+def check_arguments(arguments: Sequence[str]) -> None:
+    """Raises UserError for an argument that would lead Hydra elsewhere before its configuration is composed."""
+    for argument in arguments:
+        if re.match(r"[+~]*hydra[.\[]searchpath", argument):
+            raise UserError(f"{argument}: folders of settings are given by --config-dir alone")
+        if re.match(r"[+~]*hydra/sweeper\b(?!=staged$)", argument):
+            raise UserError(f"{argument}: {_WANTED['sweeper']}")
+
+
 def check_targets(hydra: DictConfig) -> None:
     """Raises UserError where the composed ``hydra`` node names anything else to be called, or how to call it.
 
     The samplers in the stages of a sweep are checked by kls.plugins.samplers.
     """
     content: Any = OmegaConf.to_container(hydra, resolve=False)
-    for group, allowed in (("sweeper", (SWEEPER,)), ("launcher", LAUNCHERS)):
+    for group, allowed, own in (("sweeper", (SWEEPER,), ("staged",)), ("launcher", LAUNCHERS, _LAUNCHERS)):
         node = content.get(group)
         target = node.get("_target_") if isinstance(node, dict) else node
         if target not in allowed:
             choice = hydra.runtime.choices.get(f"hydra/{group}")
-            shown = f"hydra.{group}._target_={target}" if choice in _OWN else f"hydra/{group}={choice}"
+            shown = f"hydra.{group}._target_={target}" if choice in own else f"hydra/{group}={choice}"
             raise UserError(f"{shown}: {_WANTED[group]}")
         content[group] = {key: value for key, value in node.items() if key not in ("_target_", "stages")}
     for key in _special_keys(content, "hydra"):
         raise UserError(f"{key}: this project calls nothing that its settings name")
 
 
-_OWN = ("staged", "population", "joblib", "basic")
+_LAUNCHERS = ("population", "joblib", "basic")
 _WANTED = {
     "sweeper": "sweeps are run by hydra/sweeper=staged, the default, which takes lists on the command line as a grid, "
     "and the searches of sweeps/",
