@@ -18,8 +18,9 @@ from datetime import datetime
 from pathlib import Path
 
 from kls.benchmark.cases import INPUTS, MODELS, PEERS, POPULATIONS, TORCH, VMAPPED, read_work
-from kls.cli import new_folder, reporting
+from kls.cli import reporting
 from kls.errors import UserError
+from kls.new_folder import new_folder
 from kls.project import project_root
 
 

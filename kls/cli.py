@@ -1,142 +1,131 @@
-"""What the entry points share: the way into Hydra, and mistakes told in one line."""
+"""What the entry points share: the way into Hydra, and an end that tells mistakes in one line."""
 
 from __future__ import annotations
 
-import contextlib
-import difflib
+import argparse
 import functools
+import logging
 import os
-import re
-import shutil
 import signal
 import sys
 import traceback
 from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import hydra
-import yaml
-from hydra.core.hydra_config import HydraConfig
-from hydra.errors import HydraException
+from hydra._internal.utils import get_args_parser
 from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
 from kls.errors import UserError
-from kls.folder_names import is_folder_name
+from kls.new_folder import new_folder, parent_of
+from kls.plugins.help_page import help_page
+from kls.plugins.hydra_errors import told
+from kls.plugins.single_run import Check, SingleRun
+from kls.plugins.targets import WHITELIST, check_arguments
 from kls.project import project_root
-from kls.records import names
+from kls.validation import validate
 
-
-def new_folder(root: str, name: Any, day: str, time: str) -> str:
-    """Make and name a folder that nobody else has: root/<name or day>/<time>, with a number if that is taken.
-
-    A name that leads elsewhere counts as none here; the settings are validated later, and refuse it.
-    """
-    parent = Path(root) / (name if is_folder_name(name) else day)
-    parent.mkdir(parents=True, exist_ok=True)
-    for attempt in range(1, 10_000):
-        folder = parent / (time if attempt == 1 else f"{time}-{attempt}")
-        try:
-            folder.mkdir()
-        except FileExistsError:
-            continue
-        return str(folder)
-    raise UserError(f"{parent}: has ten thousand folders of {time} already")
-
+logging.raiseExceptions = False  # a full disk or a closed pipe costs lines of the log, not the run; workers import this
 
 OmegaConf.register_resolver("new_folder", new_folder, use_cache=True, replace=True)
 
 
-def run_hydra(task: Callable[[Any], Any], config_name: str, arguments: Sequence[str]) -> None:
-    """Let Hydra compose ``conf/<config_name>.yaml`` with the arguments and call the task."""
+def run_hydra(task: Callable[[Any], Any], config_name: str, arguments: Sequence[str], check: Check = validate) -> None:
+    """Let Hydra compose ``conf/<config_name>.yaml`` with the arguments and call the task.
+
+    check: validates the settings of a single run before anything is made. Raises UserError for every mistake.
+    """
+    flags = _flags(arguments)
+    if flags.help:
+        print(help_page(sys.modules[task.__module__].__doc__ or "", config_name, flags.config_dir))
+        return
+    shown_only = flags.cfg or flags.info or flags.hydra_help or flags.shell_completion
+    OmegaConf.register_resolver("new_folder", _named_folder if shown_only else new_folder, use_cache=True, replace=True)
+    run = SingleRun(check, list(arguments))
 
     @functools.wraps(task)
     def guarded(config: Any) -> Any:
         try:
             return task(config)
-        except (UserError, OmegaConfBaseException) as error:
-            if not OmegaConf.is_missing(HydraConfig.get().job, "num"):
-                raise  # a job of a sweep, whose launcher records it
-            _discard(Path(HydraConfig.get().runtime.output_dir))
-            sys.exit(f"error: {_told(error)}")  # unlike an exception, Hydra adds nothing to this
+        except Exception as error:
+            if run.folder is None:  # a job of a sweep, whose launcher records it
+                raise
+            run.error = error
+            sys.exit(1)  # unlike an exception, Hydra adds nothing to this
 
-    sys.argv = [sys.argv[0], *arguments]
-    os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # exceptions reach `reporting`, which tells them in a line
+    sys.argv = ["kls-train" if shown_only and config_name == "train" else sys.argv[0], *arguments]  # for completion
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra prints no errors, but lets them pass
+    conf = str(project_root() / "conf")
     try:
-        hydra.main(config_path=str(project_root() / "conf"), config_name=config_name)(guarded)()
-    except ValueError as error:
-        if isinstance(error, OmegaConfBaseException) or not _raised_by_hydra(error):
-            raise
-        raise UserError(f"the command line cannot be understood: {error}") from None  # model=9, for example
+        with run.checked():
+            hydra.main(config_path=conf, config_name=config_name, execution_whitelist=WHITELIST)(guarded)()
+    except BaseException as raised:
+        run.discard()
+        error = run.error or raised
+        line = told(error, arguments) if isinstance(error, Exception) and not isinstance(error, UserError) else None
+        if line is None:
+            raise error from None
+        raise UserError(line) from error
 
 
-def _raised_by_hydra(error: BaseException) -> bool:
-    *_, (frame, _) = traceback.walk_tb(error.__traceback__)
-    return str(frame.f_globals.get("__name__")).startswith("hydra.")
+def _named_folder(root: str, name: Any, day: str, time: str) -> str:
+    """What ``new_folder`` gives first, for commands that show settings and make nothing."""
+    return str(parent_of(root, name, day) / time)
 
 
-def _discard(folder: Path) -> None:
-    """Remove a run's folder in which nothing but Hydra's own records has been written yet, and what held it alone."""
-    if not (folder / names.CONFIG).exists() and (folder / names.HYDRA).is_dir():
-        shutil.rmtree(folder, ignore_errors=True)
-        with contextlib.suppress(OSError):  # others stand there
-            for parent in folder.parents:
-                if Path.cwd() / "outputs" in parent.parents:
-                    parent.rmdir()
+class _Flags(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise UserError(f"{message}; --help shows what can be given")
+
+
+def _flags(arguments: Sequence[str]) -> argparse.Namespace:
+    """The flags of Hydra's command line. Raises UserError for one that there is not, or that is not for here."""
+    parser = get_args_parser()
+    parser.__class__ = _Flags
+    flags = parser.parse_intermixed_args(list(arguments))
+    if flags.experimental_rerun is not None:
+        raise UserError("--experimental-rerun: go on with a run by resume=FOLDER")
+    if flags.config_path is not None:
+        raise UserError("--config-path: your own settings are added to this project's by --config-dir DIR")
+    check_arguments(flags.overrides)
+    return flags
 
 
 def reporting(main: Callable[[], None]) -> None:
-    """Run an entry point; a user's mistake becomes one line on stderr and exit status 1, Ctrl-C 130."""
+    """Run an entry point; whatever goes wrong ends in one line on stderr and an exit status.
+
+    1 is a mistake, or a fault of this project, which is told as such; 128 + n is signal n, as in shells.
+    """
     try:
         main()
-    except (UserError, HydraException, OmegaConfBaseException) as error:
-        sys.exit(f"error: {_told(error)}")
-    except BrokenPipeError:
-        sys.stderr.close()
-        sys.exit(1)
-    except OSError as error:
-        sys.exit(f"error: {error}")
+    except UserError as error:
+        _fail(str(error), error)
     except KeyboardInterrupt as error:
         sys.exit(128 + getattr(error, "signal_number", signal.SIGINT))
+    except BrokenPipeError:
+        sys.exit(128 + 13)  # SIGPIPE, which Windows does not have
+    except MemoryError as error:
+        _fail(f"out of memory: {error}" if str(error) else "out of memory", error)
+    except OSError as error:
+        _fail(str(error), error)
+    except Exception as error:
+        said = " ".join(str(error).split())[:500]
+        _fail(f"unexpected {type(error).__name__}: {said}; this is a fault of kls: KLS_TRACEBACK=1 prints where", error)
+    finally:
+        _write_out()
 
 
-def _told(error: BaseException) -> str:
-    if isinstance(error, UserError):
-        return str(error)
-    cause = error.__cause__ if isinstance(error.__cause__, OmegaConfBaseException) else error
-    key = getattr(cause, "full_key", None)
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    lines = [line for line in lines if not line.startswith(("full_key:", "object_type="))]
-    if "is not in struct" in str(cause) and key:
-        return f"{key}: there is no such setting{_suggestion(str(key))}; see conf/ for those there are"
-    missing = re.match(r"In .*: Could not find '([^']*)/([^'/]*)'", lines[0]) if lines else None
-    if missing:
-        group, name = missing.groups()
-        options = [line for line in lines[1:] if " " not in line and not line.startswith("_")]
-        return f"{group}={name}: there is no such choice; there are {', '.join(options)}"
-    return f"{key}: {' '.join(lines)}" if key else " ".join(lines)
+def _fail(line: str, error: BaseException) -> NoReturn:
+    if os.environ.get("KLS_TRACEBACK") == "1":
+        traceback.print_exception(error)
+    sys.exit(f"error: {line}")
 
 
-def _suggestion(key: str) -> str:
-    root = project_root() / "conf"
-    found: set[str] = set()
-    for path in root.rglob("*.yaml"):
-        if path.parent == root / "study":
-            continue  # holds no settings
-        group = ".".join(path.relative_to(root).parent.parts)
-        content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-        found |= {group} | _keys({k: v for k, v in content.items() if k not in ("defaults", "hydra")}, group)
-    if key in found:
-        return " with the choices made here"
-    close = difflib.get_close_matches(key, sorted(found), n=1)
-    return f"; did you mean {close[0]}?" if close else ""
-
-
-def _keys(config: dict[str, Any], prefix: str) -> set[str]:
-    found = set()
-    for key, value in config.items():
-        name = f"{prefix}.{key}" if prefix else str(key)
-        found |= {name} | (_keys(value, name) if isinstance(value, dict) else set())
-    return found
-
+def _write_out() -> None:
+    """Write out what was printed. Where nobody reads it any more, it goes nowhere."""
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not isinstance(error, BrokenPipeError):
+            sys.exit(f"error: standard output: {error}")

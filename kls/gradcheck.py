@@ -14,12 +14,14 @@ from __future__ import annotations
 import logging
 import sys
 from pathlib import Path
+from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from kls.cli import reporting, run_hydra
-from kls.settings import GradcheckSettings
+from kls.errors import UserError
+from kls.settings import GradcheckSettings, Settings
 from kls.validation import validate, validate_group
 
 log = logging.getLogger("kls")
@@ -37,8 +39,7 @@ def task(config: DictConfig) -> float:
     folder = Path(HydraConfig.get().runtime.output_dir)
     container = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
     assert isinstance(container, dict)
-    wish = validate_group(GradcheckSettings, container.pop("gradcheck"), "gradcheck")
-    settings = validate({str(key): value for key, value in container.items()})
+    settings, wish = settings_of({str(key): value for key, value in container.items()})
     pairs = check(settings, wish)
     rows = table(pairs, wish.eps)
     write_csv(folder / "gradients.csv", rows)
@@ -55,9 +56,19 @@ def task(config: DictConfig) -> float:
     return float(largest)
 
 
+def settings_of(content: dict[str, Any]) -> tuple[Settings, GradcheckSettings]:
+    """The validated settings of a resolved configuration. Raises UserError."""
+    rest = {key: value for key, value in content.items() if key != "gradcheck"}
+    wish = validate_group(GradcheckSettings, content.get("gradcheck"), "gradcheck")
+    settings = validate(rest)
+    if settings.resume is not None:
+        raise UserError(f"resume={settings.resume}: a gradient check is made anew")
+    return settings, wish
+
+
 def main() -> None:
     """Entry point of ``python -m kls.gradcheck``."""
-    reporting(lambda: run_hydra(task, "gradcheck", sys.argv[1:]))
+    reporting(lambda: run_hydra(task, "gradcheck", sys.argv[1:], settings_of))
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 
@@ -11,7 +10,3 @@ def project_root() -> Path:
     package = Path(__file__).resolve().parent
     return package if (package / "conf").is_dir() else package.parent
 
-
-def data_root() -> str:
-    """The default folder of data files and caches, as conf/data/_base.yaml has it."""
-    return os.environ.get("KLS_DATA", "~/.cache/kls")

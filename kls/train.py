@@ -17,9 +17,9 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from kls.cli import reporting, run_hydra
+from kls.data.dataset import default_root
 from kls.errors import UserError
 from kls.flat_settings import differences
-from kls.project import data_root
 from kls.records import names
 from kls.records.run_folder import RunFolder
 from kls.resume import folder_to_resume, is_multirun, settings_of_run, sweep_arguments
@@ -86,7 +86,7 @@ def go_on(folder: Path, arguments: Sequence[str]) -> None:
     console = logging.StreamHandler(sys.stdout)
     console.setFormatter(logging.Formatter("%(message)s"))
     logging.basicConfig(level=logging.INFO, handlers=[console], force=True)
-    settings = settings_of_run(folder, arguments, data_root())
+    settings = settings_of_run(folder, arguments, default_root())
     job = job_of(settings, folder)
     if job is None and (not settings.plots or (folder / names.CURVES).is_file()):
         log.info("%s: has ended already", folder)
@@ -120,7 +120,7 @@ def run() -> None:
         if folder is None:
             run_hydra(task, "train", arguments)
         elif is_multirun(arguments):
-            run_hydra(task, "train", sweep_arguments(folder, arguments, data_root()))
+            run_hydra(task, "train", sweep_arguments(folder, arguments, default_root()))
         else:
             go_on(folder, arguments)
 

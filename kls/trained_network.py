@@ -38,7 +38,7 @@ def load_data(folder: Path, settings: Settings, root: str) -> DataSet:
     there = {"root": root, "download": settings.data.download and not elsewhere}
     try:
         data = build.data_set(settings.model_copy(update={"data": settings.data.model_copy(update=there)}))
-        RunFolder(folder).check_data(data.name, data.fingerprint)
+        RunFolder(folder).check_data(data.facts)
     except UserError as error:
         hint = f"; the run had its data in {settings.data.root[:200]!r}, see --data-root" if elsewhere else ""
         raise UserError(f"{error}{hint}") from error

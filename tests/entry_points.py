@@ -50,9 +50,10 @@ class Outcome:
 
 @contextlib.contextmanager
 def _logging_restored() -> Iterator[None]:
-    """Hydra sets up the root logger for every run; put back what was there and close its files."""
+    """Hydra sets up the root logger for every run, and sweeps quieten Hydra; put back what was there."""
     root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
+    handlers = root.handlers[:]
+    levels = {logger: logger.level for logger in (root, *map(logging.getLogger, ("hydra", "hydra_plugins")))}
     try:
         yield
     finally:
@@ -60,7 +61,8 @@ def _logging_restored() -> Iterator[None]:
             if handler not in handlers:
                 handler.close()
         root.handlers[:] = handlers
-        root.setLevel(level)
+        for logger, level in levels.items():
+            logger.setLevel(level)
 
 
 def call(main: Callable[[], None], arguments: tuple[str, ...], cwd: Path) -> Outcome:

@@ -9,13 +9,19 @@ import numpy as np
 import pytest
 from entry_points import SMALL, gradcheck_in, mistake, python, run_folders, train_in
 
-from kls.cli import new_folder
 from kls.errors import UserError
+from kls.new_folder import new_folder
 
 MODELS = "3layer, 3layer_bn, 7layer_bn, 7layer_wide_bn, 7layer_wider_bn, 9layer, 9layer_bn"
 MISTAKES = {
     "model=4layer": f"model=4layer: there is no such choice; there are {MODELS}",
-    "model=9": "the command line cannot be understood: Config group override must be a string or a list. Got int",
+    "model=9": "the command line cannot be understood: Config group override must be a string or a list. Got int "
+    "(given: data=cifar10 optimizer=sgd_cyclic model=9)",
+    "sweeps=[5,5]": "the command line cannot be understood: argument of type 'int' is not iterable "
+    "(given: data=cifar10 optimizer=sgd_cyclic sweeps=[5,5])",
+    "hydra.verbose=[[1]]": "the command line cannot be understood: A logger name must be a string "
+    "(given: data=cifar10 optimizer=sgd_cyclic hydra.verbose=[[1]])",
+    "hydra.run.dir=null": "hydra.run.dir: field 'hydra.run.dir' is not Optional",
     "optimizer/schedule=cosine": "optimizer/schedule=cosine: there is no such choice; "
     "there are constant, cyclic, step",
     "model.bn.momentm=0.5": "model.bn.momentm: there is no such setting; did you mean model.bn.momentum?; "
@@ -141,9 +147,12 @@ def test_new_folders_are_nobody_elses(tmp_path: Path) -> None:
 
 
 def test_new_folder_gives_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def taken(self: Path, *args: object, **kwargs: object) -> None:
+    make = Path.mkdir
+
+    def taken(self: Path) -> None:
         if self.name.startswith("noon"):
             raise FileExistsError
+        make(self)
 
     monkeypatch.setattr(Path, "mkdir", taken)
     with pytest.raises(UserError, match=r"has ten thousand folders of noon already$"):

@@ -1,1 +1,1 @@
-"""Plugins for Hydra, found through the entry-point group ``hydra.plugins``."""
+"""What this project adds to Hydra: plugins, found through the entry-point group ``hydra.plugins``, and checks."""

@@ -29,7 +29,7 @@ SUMMARY = "summary.md"
 RUNS_TABLE = "runs.csv"
 GROUPS_TABLE = "summary.csv"
 
-FILES_OF_A_RUN = (CONFIG, METRICS, HISTORY, LAST, PREVIOUS, BEST, CURVES, WEIGHTS, LOG, HYDRA)
+FILES_OF_A_RUN = (CONFIG, METRICS, HISTORY, LAST, PREVIOUS, BEST, CURVES, WEIGHTS)
 FILES_OF_A_SWEEP = (SWEEP, STUDY, SUMMARY, RUNS_TABLE, GROUPS_TABLE)
 
 # Studies: their steps are in <out>/steps/<folder>/, each with its commands and times, and what they printed
