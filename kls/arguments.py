@@ -8,7 +8,7 @@ from pathlib import Path
 from kls.escape import shortened
 
 
-def folder(text: str) -> Path:
+def folder_path(text: str) -> Path:
     """The path of a folder to read or to write to, that may be there or not."""
     if not text or "\0" in text:
         raise argparse.ArgumentTypeError("give a folder")

@@ -22,6 +22,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from kls.errors import UserError
+from kls.escape import printable
 from kls.project import project_root
 from kls.records import names
 from kls.settings import is_folder_name
@@ -90,14 +91,14 @@ def reporting(main: Callable[[], None]) -> None:
     try:
         main()
     except (UserError, HydraException, OmegaConfBaseException) as error:
-        sys.exit(f"error: {_told(error)}")
+        sys.exit(f"error: {printable(_told(error))}")
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(1)
     except OSError as error:
         sys.exit(f"error: {error}")
-    except KeyboardInterrupt:
-        sys.exit(130)
+    except KeyboardInterrupt as stop:
+        sys.exit(128 + getattr(stop, "signal_number", 2))
 
 
 def _told(error: BaseException) -> str:

@@ -12,7 +12,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from kls.arguments import folder
+from kls.arguments import folder_path
 from kls.cli import reporting
 from kls.errors import UserError
 from kls.escape import one_line
@@ -23,8 +23,8 @@ def arguments(argv: Sequence[str]) -> argparse.Namespace:
     ask = argparse.ArgumentParser(
         prog="python -m kls.report", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    ask.add_argument("paths", type=folder, nargs="+", metavar="PATH", help="folder with runs below it, at any depth")
-    ask.add_argument("--out", type=folder, help="folder to write to (default: PATH, where there is only one)")
+    ask.add_argument("paths", type=folder_path, nargs="+", metavar="PATH", help="folder with runs, at any depth")
+    ask.add_argument("--out", type=folder_path, help="folder to write to (default: PATH, where there is only one)")
     ask.add_argument("--title", help="title of the report (default: the folders' names)")
     return ask.parse_args(argv)
 

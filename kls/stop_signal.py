@@ -4,8 +4,33 @@ from __future__ import annotations
 
 import signal
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
 from typing import Any
+
+
+class Stopped(KeyboardInterrupt):
+    """A process was asked to stop by the signal ``signal_number``; its exit status is 128 + that."""
+
+    def __init__(self, signal_number: int = signal.SIGINT) -> None:
+        super().__init__(f"stopped by signal {signal_number}")
+        self.signal_number = signal_number
+
+
+@contextmanager
+def stop_on_signals() -> Iterator[None]:
+    """Context in which SIGINT, SIGTERM and SIGHUP raise Stopped."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise Stopped(number)
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 class StopSignal:

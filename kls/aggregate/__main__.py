@@ -13,7 +13,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from kls.arguments import folder
+from kls.arguments import folder_path
 from kls.cli import reporting
 from kls.escape import one_line, printable
 
@@ -23,14 +23,14 @@ def arguments(argv: Sequence[str]) -> argparse.Namespace:
     ask = argparse.ArgumentParser(
         prog="python -m kls.aggregate", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    ask.add_argument("paths", type=folder, nargs="+", metavar="PATH", help="folder with runs below it, at any depth")
+    ask.add_argument("paths", type=folder_path, nargs="+", metavar="PATH", help="folder with runs, at any depth")
     ask.add_argument("--by", default="", help="columns to group by, such as model,lam (default: all but seeds)")
     ask.add_argument("--metric", help="score to compare by (default: the sweep's, else val_accuracy)")
     ask.add_argument("--where", help="only runs of which this is true, such as 'lam < 0.01 and status == \"finished\"'")
     ask.add_argument("--sort", metavar="COLUMN", help="order of the tables; -COLUMN is descending")
     ask.add_argument("--top", type=int, default=5, help="how many of the best groups to show (default: 5)")
     ask.add_argument("--curves", type=int, default=5, help="how many learning curves to draw (default: 5; 0 is none)")
-    ask.add_argument("--out", type=folder, help="folder to write to (default: PATH, where there is only one)")
+    ask.add_argument("--out", type=folder_path, help="folder to write to (default: PATH, where there is only one)")
     return ask.parse_args(_joined(argv))
 
 
