@@ -18,8 +18,8 @@ _LATEX = str.maketrans(
     }
 )  # fmt: skip
 _MARKDOWN = re.compile(
-    r"[\\`*_|<>#~$&]"
-    r"|\](?=[(:\[])|!(?=\[)"  # links, their definitions, pictures
+    r"(?P<list>\[[\d., ]*\](?![(:\[]))"  # such as [50, 50], which stays
+    r"|[\\`*_|<>#~$&\[\]]|!(?=\[)"
     r"|:(?=//)|@|(?<=www)\.",  # addresses, which GitHub makes links of
     re.IGNORECASE,
 )
@@ -55,7 +55,7 @@ def html_escaped(text: str) -> str:
 
 def markdown_escaped(text: str) -> str:
     """Text that Markdown shows as it is, on one line, also in a cell of a table."""
-    return _MARKDOWN.sub(r"\\\g<0>", one_line(text))
+    return _MARKDOWN.sub(lambda found: found[0] if found["list"] else f"\\{found[0]}", one_line(text))
 
 
 def latex_escaped(text: object) -> str:
