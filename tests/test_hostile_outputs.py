@@ -113,7 +113,8 @@ def test_markdown_has_no_links_pictures_or_elements_of_others(sent: Path, tmp_pa
     prose = re.sub(r"(?ms)^(`{3,})sh\n.*?^\1$", "", text)
     bare = re.sub(r"\\[!-/:-@\[-`{-~]", "", prose)
     links = re.findall(r"\]\(([^)]*)\)", bare)
-    assert {re.sub(r"[a-z0-9-]+\.png", "", link) for link in links} <= {""}
+    assert {re.sub(r"[a-z0-9-]+\.png", "", link) for link in links} == {""}
+    assert bare.count("![") == bare.count("[") == len(links)
     assert not re.search(r"\]:|://|www\.|`", bare)
     elements = "<!-- written by kls -->", "<details>", "</details>", "<summary>", "</summary>"
     for element in elements:
@@ -159,7 +160,8 @@ def test_a_study_that_somebody_sent(tmp_path: Path) -> None:
     "override",
     [
         "--config-dir=/x", "-cd", "hydra.run.dir=/x", "+hydra.callbacks.x._target_=os.system",
-        "hydra.launcher._target_=x", "hydra/job_logging=x", "resume=/x", "~data", "model@hydra.x=3layer", "lam=${oc.env:HOME}", "model=../../x",
+        "hydra.launcher._target_=x", "hydra/job_logging=x", "resume=/x", "~data", "model@hydra.x=3layer",
+        "lam=${oc.env:HOME}", "model=../../x",
         "model=/x", "hydra.launcher={_target_: x}", "lam", "hydra.sweep.dir=/x", "++hydra.sweep.dir=/x",
     ],
 )  # fmt: skip
