@@ -139,7 +139,9 @@ def test_a_damaged_run_is_told_in_a_line_and_left_out(
     assert not (tmp_path / "made").exists()
 
 
-@pytest.mark.parametrize("damage", [*ANYWHERE[:3], *ANYWHERE[4:7], changed("0.1", "3.1"), changed("450", "0"), changed("450", "x")])
+@pytest.mark.parametrize(
+    "damage", [*ANYWHERE[:3], *ANYWHERE[4:7], changed("0.1", "3.1"), changed("450", "0"), changed("450", "x")]
+)
 def test_a_damaged_history_has_no_curve(damage: Callable[[Path], None], runs: Path, tmp_path: Path) -> None:
     damage(runs / "1" / names.HISTORY)
     outcome = call(aggregate.main, ("runs", "--out", "tables", "--by", "seed"), tmp_path)
@@ -171,8 +173,13 @@ def test_a_tree_without_end(tmp_path: Path) -> None:
     for _ in range(1200):
         deep /= "a"
         deep.mkdir()
-    make_run(deep / "0")
+    make_run(deep)
     outcome = call(aggregate.main, ("runs", "--out", "tables", "--curves", "0"), tmp_path)
+    for path in deep.iterdir():
+        path.unlink()
+    while deep != tmp_path / "runs":  # which no recursion could remove
+        deep.rmdir()
+        deep = deep.parent
     assert (outcome.status, outcome.err) == (0, "")
     assert len(table(tmp_path / "tables")) == 2
 
