@@ -170,10 +170,10 @@ def test_a_tree_without_end(tmp_path: Path) -> None:
     (tmp_path / "runs" / "back").symlink_to(tmp_path / "runs")
     (tmp_path / "runs" / "loop").symlink_to("loop")
     deep = tmp_path / "runs"
-    for _ in range(1200):
+    for _ in range(1199):
         deep /= "a"
         deep.mkdir()
-    make_run(deep)
+    deep = make_run(deep / "a")
     outcome = call(aggregate.main, ("runs", "--out", "tables", "--curves", "0"), tmp_path)
     for path in deep.iterdir():
         path.unlink()
