@@ -173,7 +173,7 @@ def test_a_tree_without_end(tmp_path: Path) -> None:
     for _ in range(1199):
         deep /= "a"
         deep.mkdir()
-    deep = make_run(deep / "a")
+    deep = make_run(deep / "a", seed=1)
     outcome = call(aggregate.main, ("runs", "--out", "tables", "--curves", "0"), tmp_path)
     for path in deep.iterdir():
         path.unlink()
