@@ -216,7 +216,7 @@ def test_a_sweep_that_goes_on_and_what_cannot_be_read(tmp_path: Path) -> None:
     (out / "steps" / "gradients" / "three" / "gradients.csv").write_text("parameter\nW1\n")
     text = write_study_report(study(), out).read_text(encoding="utf-8")
     assert "This step is not complete: its sweep is running, 11 runs have a result so far." in text
-    assert "step.json: is no record of a step" in text
+    assert "step.json: not valid JSON" in text
     assert "networks/0/metrics.json: not valid JSON" in text
     assert "gradients.csv: cannot be read as a table of gradients" in text
 

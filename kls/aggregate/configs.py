@@ -15,7 +15,7 @@ from kls.small_files import read_yaml_text
 
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # that of libyaml is six times as fast
 _BLOCK = re.compile(r"^[^\s#-].*\n?(?:[ -].*\n?|\n)*", re.MULTILINE)  # a key and all that belongs to it
-_COMMENT = re.compile(r"#.*\n")  # on the first line, such as the checksum
+_CHECKSUM = re.compile(r"# checksum \w+\n")
 _UNUSUAL = re.compile(r"[&*!?{]|\[[^\]\n]|- - |.{500}")  # aliases, tags, nesting: libyaml knows no bound
 
 
@@ -30,7 +30,8 @@ def read_config(path: Path) -> dict[str, Any] | None:
         return None
     checked.check_yaml(path, text)
     if _UNUSUAL.search(text) is None:
-        settings = _from_blocks(_COMMENT.sub("", text, count=1) if text.startswith("#") else text)
+        first = _CHECKSUM.match(text)
+        settings = _from_blocks(text[first.end() :] if first else text)
         if settings:
             return settings
     content = checked.parse_yaml(path, text)

@@ -10,7 +10,7 @@ from typing import Any
 
 from kls.errors import DamageError
 from kls.escape import one_line, shortened
-from kls.records import names
+from kls.records import checked, names
 from kls.records.run_folder import RunFolder
 from kls.small_files import check_file
 
@@ -68,6 +68,7 @@ def read_history(run: Path) -> list[dict[str, float]]:
     path = run / names.HISTORY
     with suppress(FileNotFoundError):
         check_file(path)
+        checked.read_csv(path)  # fits its checksum
     rows = RunFolder(run).read_history()
     steps = [row["step"] for row in rows]
     accuracies = [row[names.metric(split, "accuracy")] for row in rows for split in ("train", "val")]
