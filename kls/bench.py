@@ -20,8 +20,11 @@ from pathlib import Path
 from kls.benchmark.cases import INPUTS, MODELS, PEERS, POPULATIONS, TORCH, VMAPPED, read_work
 from kls.cli import reporting
 from kls.errors import UserError
+from kls.escape import printable, shortened
 from kls.new_folder import new_folder
 from kls.project import project_root
+
+MOST_ROUNDS = 1000
 
 
 def arguments(argv: Sequence[str]) -> argparse.Namespace:
@@ -44,10 +47,10 @@ def run(argv: Sequence[str]) -> None:
     """The work of the entry point, with exceptions."""
     wish = arguments(argv)
     peers = _peers(wish.peers)
-    if wish.rounds is not None and wish.rounds < 1:
-        raise UserError(f"--rounds {wish.rounds}: must be at least 1")
+    if wish.rounds is not None and not 1 <= wish.rounds <= MOST_ROUNDS:
+        raise UserError(f"--rounds {shortened(str(wish.rounds))}: must be 1 to {MOST_ROUNDS:,}")
     conf = project_root() / "conf"
-    works = [read_work(conf, model) for model in ([wish.only] if wish.only else MODELS)]
+    works = [read_work(conf, model) for model in (MODELS if wish.only is None else [wish.only])]
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
 
     from kls.benchmark.growth import time_growth
@@ -76,7 +79,7 @@ def run(argv: Sequence[str]) -> None:
     told = None if sweep_plan is None else asdict(sweep_plan)
     report = Report(describe(), versions, load, effort, measurements, sweeps, told, overheads)
     report.write(folder)
-    print(report.text())
+    print(printable(report.text()))
     print(f"\nwritten: {folder}")
 
 
@@ -84,7 +87,8 @@ def _peers(text: str) -> list[str]:
     names = [name.strip() for name in text.split(",") if name.strip() not in ("", "none")]
     for name in names:
         if name not in PEERS:
-            raise UserError(f"--peers {name}: there is no such library; there are {', '.join(PEERS)}, or none")
+            there_are = ", ".join(PEERS)
+            raise UserError(f"--peers {shortened(name)}: there is no such library; there are {there_are}, or none")
     return list(dict.fromkeys(names))
 
 

@@ -17,6 +17,7 @@ from hydra._internal.utils import get_args_parser
 from omegaconf import OmegaConf
 
 from kls.errors import UserError
+from kls.escape import printable
 from kls.new_folder import new_folder, parent_of
 from kls.plugins.help_page import help_page
 from kls.plugins.hydra_errors import told
@@ -118,7 +119,7 @@ def reporting(main: Callable[[], None]) -> None:
 def _fail(line: str, error: BaseException) -> NoReturn:
     if os.environ.get("KLS_TRACEBACK") == "1":
         traceback.print_exception(error)
-    sys.exit(f"error: {line}")
+    sys.exit(f"error: {printable(line)}")
 
 
 def _write_out() -> None:

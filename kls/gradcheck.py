@@ -33,7 +33,7 @@ def task(config: DictConfig) -> float:
 
     from kls.gradient_table import check, table
     from kls.plots.gradient_boxes import plot_gradient_errors
-    from kls.records.atomic import write_csv
+    from kls.records.checked import write_csv
     from kls.summary import network_name
 
     folder = Path(HydraConfig.get().runtime.output_dir)

@@ -11,10 +11,11 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
+from kls.arguments import folder_path
 from kls.cli import reporting
 from kls.errors import UserError
+from kls.escape import one_line
 
 
 def arguments(argv: Sequence[str]) -> argparse.Namespace:
@@ -22,8 +23,8 @@ def arguments(argv: Sequence[str]) -> argparse.Namespace:
     ask = argparse.ArgumentParser(
         prog="python -m kls.report", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    ask.add_argument("paths", type=Path, nargs="+", metavar="PATH", help="folder with runs below it, at any depth")
-    ask.add_argument("--out", type=Path, help="folder to write to (default: PATH, where there is only one)")
+    ask.add_argument("paths", type=folder_path, nargs="+", metavar="PATH", help="folder with runs, at any depth")
+    ask.add_argument("--out", type=folder_path, help="folder to write to (default: PATH, where there is only one)")
     ask.add_argument("--title", help="title of the report (default: the folders' names)")
     return ask.parse_args(argv)
 
@@ -36,7 +37,7 @@ def run(argv: Sequence[str]) -> None:
 
     from kls.reporting.runs_report import write_runs_report
 
-    print(f"written: {write_runs_report(wish.paths, wish.out or wish.paths[0], wish.title)}")
+    print(one_line(f"written: {write_runs_report(wish.paths, wish.out or wish.paths[0], wish.title)}"))
 
 
 def main() -> None:

@@ -16,15 +16,17 @@ from __future__ import annotations
 
 import argparse
 import os
-import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from types import FrameType
 
+from kls.arguments import folder_path
 from kls.cli import reporting
+from kls.errors import UserError
+from kls.escape import printable
 from kls.project import project_root
 from kls.records.lock import only_process
+from kls.stop_signal import stop_on_signals
 from kls.studies import catalogue
 from kls.studies.definition import Study
 from kls.studies.plan import Task, Wish, plan
@@ -45,7 +47,7 @@ def arguments(argv: Sequence[str]) -> argparse.Namespace:
     ask.add_argument("--list", action="store_true", help="describe the studies (or the one of NAME), and stop")
     ask.add_argument("--smoke", action="store_true", help="every step in miniature, on the embedded data")
     ask.add_argument("--data", choices=("cifar10", "synthetic"), default="cifar10", help="default: cifar10")
-    ask.add_argument("--out", type=Path, help=f"folder to write to (default: {OUT}, with --smoke {OUT_SMOKE})")
+    ask.add_argument("--out", type=folder_path, help=f"folder to write to (default: {OUT}, with --smoke {OUT_SMOKE})")
     ask.add_argument("--dry-run", action="store_true", help="show what would be run, and stop")
     wish = ask.parse_args(argv)
     if wish.name is None and not wish.list:
@@ -59,22 +61,24 @@ def run(argv: Sequence[str]) -> None:
     root = project_root()
     out = asked.out or (OUT_SMOKE if asked.smoke else OUT)
     wish = Wish(root, asked.data, asked.smoke, out, _cores())
-    chosen = [asked.name] if asked.name else catalogue.known(root)
+    chosen = catalogue.known(root) if asked.name is None else [asked.name]
     studies = [study for name in chosen for study in catalogue.find(name, root)]
     tasks = plan(studies, wish)
     if asked.list:
-        print("\n\n\n".join(catalogue.describe(study, tasks) for study in studies))
+        print(printable("\n\n\n".join(catalogue.describe(study, tasks) for study in studies)))
     elif asked.dry_run:
-        print(_dry_run(studies, tasks, wish))
+        print(printable(_dry_run(studies, tasks, wish)))
     else:
         _carry_out(studies, tasks, out, root if asked.name == catalogue.ALL or (out / OVERVIEW).exists() else None)
 
 
 def _carry_out(studies: Sequence[Study], tasks: dict[str, Task], out: Path, overview_of: Path | None) -> None:
     """Run the tasks and write the reports; with the project's folder also the overview of its studies."""
-    before = signal.signal(signal.SIGTERM, _stop)
-    out.mkdir(parents=True, exist_ok=True)
-    with only_process(out), StudiesProgress(tasks.values()) as progress:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"{out}: cannot be written to ({error.strerror}); give another --out") from None
+    with stop_on_signals(), only_process(out), StudiesProgress(tasks.values()) as progress:
         runner = Runner(tasks, progress)
         try:
             with Reports(out, progress.say) as reports:
@@ -89,7 +93,6 @@ def _carry_out(studies: Sequence[Study], tasks: dict[str, Task], out: Path, over
             raise
         finally:
             runner.end()
-            signal.signal(signal.SIGTERM, before)
     failures = [*runner.failures, *reports.failures]
     if failures:
         sys.exit("\n".join(f"error: {line}" for line in failures))
@@ -113,10 +116,6 @@ def _dry_run(studies: Sequence[Study], tasks: dict[str, Task], wish: Wish) -> st
 
 def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _stop(number: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
 
 
 def main() -> None:

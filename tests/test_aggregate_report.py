@@ -140,7 +140,7 @@ def test_each_data_set_has_its_section_and_pictures(tmp_path: Path) -> None:
 def test_pictures_that_are_no_longer_made_are_removed(tmp_path: Path) -> None:
     make_run(tmp_path / "0", history=2)
     for name in ("seeds.png", "curves-2.png", "mine.png", "curves-old.png"):
-        (tmp_path / name).touch()
+        (tmp_path / name).write_bytes(b"\x89PNG Software\0written by kls")
     report(tmp_path)
     assert {path.name for path in tmp_path.glob("*.png")} == {"curves.png", "mine.png", "curves-old.png"}
 
@@ -269,8 +269,8 @@ def test_several_paths_without_out_write_nothing(tmp_path: Path, capsys: pytest.
         (["runs", "--metric", "status"], "status: there is no such column; there are"),
         (["runs", "--where", "lam > 1"], "--where 'lam > 1': none of the 2 runs is so"),
         (["runs", "--where", "lamb > 1"], "--where: lamb: there is no such column; did you mean lam?"),
-        (["runs", "--top", "0"], "top=0, curves=5: top must be at least 1, curves 0 to 28"),
-        (["runs", "--curves", "29"], "top=5, curves=29: top must be at least 1, curves 0 to 28"),
+        (["runs", "--top", "0"], "top=0, curves=5: top must be 1 to 10,000, curves 0 to 28"),
+        (["runs", "--curves", "29"], "top=5, curves=29: top must be 1 to 10,000, curves 0 to 28"),
     ],
 )
 def test_mistakes_are_told_in_one_line(

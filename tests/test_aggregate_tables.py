@@ -9,15 +9,14 @@ from kls.aggregate.group_table import mean_text
 from kls.aggregate.tables import (
     Column,
     Table,
-    latex_escaped,
     make_table,
-    markdown_escaped,
     score_label,
     score_name,
     score_said,
     score_text,
     setting_text,
 )
+from kls.escape import latex_escaped, markdown_escaped
 
 
 def example() -> Table:

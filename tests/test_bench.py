@@ -233,7 +233,7 @@ def test_a_quick_benchmark_writes_its_files_whole(tmp_path: Path) -> None:
     [
         (["--only", "4layer"], "--only 4layer: there is no such model; there are 3layer, 3layer_bn, 7layer_bn, "),
         (["--peers", "torch,keras"], "--peers keras: there is no such library; there are torch, jax, sklearn, or none"),
-        (["--rounds", "0"], "--rounds 0: must be at least 1"),
+        (["--rounds", "0"], "--rounds 0: must be 1 to 1,000"),
     ],
 )
 def test_mistakes_are_told_in_a_line(tmp_path: Path, arguments: list[str], told: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import itertools
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from kls import gradient_table
 from kls.core.batch_norm import BatchNorm
 from kls.gradient_table import GradientPair, table
 from kls.project import project_root
+from kls.records.checked import read_csv
 
 COLUMNS = [
     "parameter", "shape", "largest_error", "mean_error", "sum_analytic", "sum_numeric", "sum_of_errors", "on_a_kink",
@@ -28,8 +28,7 @@ def check(cwd: Path, *arguments: str) -> tuple[Outcome, list[dict[str, str]]]:
     outcome = gradcheck_in(cwd, *arguments)
     (folder,) = run_folders(cwd)
     assert (folder / "gradient_errors.png").read_bytes()[:4] == b"\x89PNG"
-    with (folder / "gradients.csv").open(newline="", encoding="utf-8") as file:
-        return outcome, list(csv.DictReader(file))
+    return outcome, read_csv(folder / "gradients.csv")
 
 
 def expected_shapes(hidden: list[int], bn: str | None, inputs: int = 10) -> dict[str, str]:

@@ -99,7 +99,7 @@ def test_all_text_is_escaped(html: str, out: Path) -> None:
     assert any("CPU A <CPU>" in words for words in page.words)
     assert any("run <it>" in words for words in page.words)
     markdown = (out / "made_up" / "report.md").read_text(encoding="utf-8")
-    assert "# A study \\<script\\>alert('x')\\</script\\> & \"quotes\" \\| \\_bars\\_\n" in markdown
+    assert "# A study \\<script\\>alert('x')\\</script\\> \\& \"quotes\" \\| \\_bars\\_\n" in markdown
     assert "<script" not in markdown.replace("\\<script", "")
 
 
@@ -216,7 +216,7 @@ def test_a_sweep_that_goes_on_and_what_cannot_be_read(tmp_path: Path) -> None:
     (out / "steps" / "gradients" / "three" / "gradients.csv").write_text("parameter\nW1\n")
     text = write_study_report(study(), out).read_text(encoding="utf-8")
     assert "This step is not complete: its sweep is running, 11 runs have a result so far." in text
-    assert "step.json: is no record of a step" in text
+    assert "step.json: not valid JSON" in text
     assert "networks/0/metrics.json: not valid JSON" in text
     assert "gradients.csv: cannot be read as a table of gradients" in text
 
@@ -236,10 +236,10 @@ def test_a_report_that_fails_leaves_the_one_before(tmp_path: Path, monkeypatch: 
 
 def test_pictures_of_an_earlier_report_go_away(tmp_path: Path) -> None:
     make_run(tmp_path / "0", 0.5)
-    (tmp_path / "report-old.png").touch()
-    (tmp_path / "mine.png").touch()
+    (tmp_path / "report-old.png").write_bytes(b"\x89PNG Software\0written by kls")
+    (tmp_path / "report-mine.png").touch()
     write_runs_report([tmp_path], tmp_path)
-    assert sorted(path.name for path in tmp_path.glob("*.*")) == ["mine.png", "report.html", "report.md"]
+    assert sorted(path.name for path in tmp_path.glob("*.*")) == ["report-mine.png", "report.html", "report.md"]
 
 
 def test_the_command_line_on_runs_of_ones_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,48 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
-import subprocess
-import sys
 import time
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
-from entry_points import DATA, Outcome, assert_same_run, call, file_hashes, metrics_of, mistake
+from entry_points import assert_same_run, file_hashes, metrics_of, mistake
+from small_studies import CHECK, LONG, TINY, Process, gradients, quoted, step_record, study_in, sweep, write_study
 from small_sweeps import FOLDER, file_times, job_folders, record_of, sweep_in
 
-from kls import study as entry
 from kls.records import names
 from kls.studies.definition import Study
-
-TINY = [
-    *DATA, "model.hidden=[5]", "batch_size=50", "evaluation.n_train=200", "evaluation.every_steps=6",
-    "optimizer.schedule.n_s=6", "optimizer.schedule.cycles=1", "hydra.launcher.n_jobs=1",
-]  # fmt: skip
-# 400 steps take about a quarter of a second; each of the five runs is trained alone.
-LONG = [
-    *DATA, "model.hidden=[30]", "batch_size=50", "evaluation.n_train=200", "evaluation.every_steps=200",
-    "optimizer.schedule.n_s=200", "optimizer.schedule.cycles=1", "checkpoint_seconds=0.05",
-    "hydra.launcher.n_jobs=1", "hydra.launcher.max_members=1",
-]  # fmt: skip
-CHECK = [*DATA, "model.hidden=[5]", "gradcheck.dimensions=10"]
-
-
-def sweep(name: str, *overrides: str) -> dict[str, Any]:
-    return {"name": name, "what": "seeds", "folder": name, "sweep": "seeds", "overrides": list(overrides)}
-
-
-def gradients(name: str, **labels: Sequence[str]) -> dict[str, Any]:
-    return {"name": name, "what": "gradients", "folder": name, "gradients": {k: list(v) for k, v in labels.items()}}
-
-
-def write_study(cwd: Path, *steps: dict[str, Any]) -> None:
-    content = {"title": "Mine", "asked": "What?", "steps": list(steps)}
-    (cwd / "mine.yaml").write_text(json.dumps(content), encoding="utf-8")
 
 
 @pytest.fixture
@@ -57,16 +27,6 @@ def reported(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     monkeypatch.setattr("kls.reporting.study_report.write_study_report", write)
     return keys
-
-
-def study_in(cwd: Path, *arguments: str) -> Outcome:
-    return call(entry.main, ("mine.yaml", "--out", "out", *arguments), cwd)
-
-
-def step_record(cwd: Path, step: str) -> dict[str, Any]:
-    content = json.loads((cwd / "out" / "steps" / step / names.STEP).read_text(encoding="utf-8"))
-    assert isinstance(content, dict)
-    return content
 
 
 def test_order_failure_skipping_and_repetition(cifar_root: Path, tmp_path: Path, reported: list[str]) -> None:
@@ -122,10 +82,6 @@ def test_order_failure_skipping_and_repetition(cifar_root: Path, tmp_path: Path,
     assert {path: file_hashes(steps / path) for path in kept} == kept
 
 
-def quoted(arguments: Sequence[str]) -> list[str]:
-    return [f"'{argument}'" if "[" in argument else argument for argument in arguments]
-
-
 def test_a_sweep_that_failed_as_a_whole_is_tried_again(
     cifar_root: Path, tmp_path: Path, reported: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -152,33 +108,6 @@ def test_a_report_that_fails_is_told(cifar_root: Path, tmp_path: Path, monkeypat
     outcome = study_in(tmp_path)
     assert outcome.out.splitlines()[-1] == "mine: no report: KeyError: 'mine'"
     assert (outcome.status, outcome.err) == (1, "error: mine: no report: KeyError: 'mine'\n")
-
-
-class Process:
-    """python -m kls.study mine.yaml in a process of its own."""
-
-    def __init__(self, cwd: Path) -> None:
-        self.folder = cwd / "out" / "steps" / "long"
-        self.log = (cwd / "log.txt").open("a+")
-        command = [sys.executable, "-m", "kls.study", "mine.yaml", "--out", "out"]
-        self.process = subprocess.Popen(command, cwd=cwd, stdout=self.log, stderr=subprocess.STDOUT)
-
-    def wait_for_checkpoints(self, n: int) -> None:
-        end = time.monotonic() + 60.0
-        while len(list(self.folder.glob(f"seeds/*/{names.LAST}"))) < n:
-            assert self.process.poll() is None, self.text()
-            assert time.monotonic() < end, self.text()
-            time.sleep(0.01)
-
-    def send(self, number: int) -> int:
-        """Send a signal and give the exit status."""
-        self.process.send_signal(number)
-        status = self.process.wait(60.0)
-        self.log.close()
-        return status
-
-    def text(self) -> str:
-        return Path(self.log.name).read_text()
 
 
 @pytest.mark.skipif(os.name != "posix", reason="sends signals")

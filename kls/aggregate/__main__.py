@@ -12,9 +12,10 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
+from kls.arguments import folder_path
 from kls.cli import reporting
+from kls.escape import one_line, printable
 
 
 def arguments(argv: Sequence[str]) -> argparse.Namespace:
@@ -22,14 +23,14 @@ def arguments(argv: Sequence[str]) -> argparse.Namespace:
     ask = argparse.ArgumentParser(
         prog="python -m kls.aggregate", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    ask.add_argument("paths", type=Path, nargs="+", metavar="PATH", help="folder with runs below it, at any depth")
+    ask.add_argument("paths", type=folder_path, nargs="+", metavar="PATH", help="folder with runs, at any depth")
     ask.add_argument("--by", default="", help="columns to group by, such as model,lam (default: all but seeds)")
     ask.add_argument("--metric", help="score to compare by (default: the sweep's, else val_accuracy)")
     ask.add_argument("--where", help="only runs of which this is true, such as 'lam < 0.01 and status == \"finished\"'")
     ask.add_argument("--sort", metavar="COLUMN", help="order of the tables; -COLUMN is descending")
     ask.add_argument("--top", type=int, default=5, help="how many of the best groups to show (default: 5)")
     ask.add_argument("--curves", type=int, default=5, help="how many learning curves to draw (default: 5; 0 is none)")
-    ask.add_argument("--out", type=Path, help="folder to write to (default: PATH, where there is only one)")
+    ask.add_argument("--out", type=folder_path, help="folder to write to (default: PATH, where there is only one)")
     return ask.parse_args(_joined(argv))
 
 
@@ -53,7 +54,7 @@ def run(argv: Sequence[str]) -> None:
     by = [name.strip() for name in wish.by.split(",") if name.strip()]
     wishes = Wishes(by, wish.metric, wish.where, wish.sort, wish.top, wish.curves)
     out = wish.out or (wish.paths[0] if len(wish.paths) == 1 else None)
-    print(aggregate(wish.paths, out, wishes, lambda line: print(line, file=sys.stderr)))
+    print(printable(aggregate(wish.paths, out, wishes, lambda line: print(one_line(line), file=sys.stderr))))
 
 
 def main() -> None:

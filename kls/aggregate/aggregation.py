@@ -21,10 +21,12 @@ from kls.aggregate.tables import score_name
 from kls.aggregate.varying import RunTable, is_number, run_table
 from kls.aggregate.where import parse_where
 from kls.errors import UserError
+from kls.escape import shortened
 from kls.plots.comparison import MOST_CURVES
 from kls.records import names
 
 _MOST_GALLERIES = 4  # data sets that get pictures
+_MOST_TOP = 10_000
 
 
 @dataclass(frozen=True)
@@ -45,11 +47,12 @@ def aggregate(paths: Sequence[Path], out: Path | None, wishes: Wishes, warn: Cal
     ``warn`` gets a line for each folder that cannot be read. Raises UserError where nothing is found, where a
     name is no column, or where ``out`` cannot be written to.
     """
-    if wishes.top < 1 or not 0 <= wishes.curves <= MOST_CURVES:
-        raise UserError(f"top={wishes.top}, curves={wishes.curves}: top must be at least 1, curves 0 to {MOST_CURVES}")
+    if not 1 <= wishes.top <= _MOST_TOP or not 0 <= wishes.curves <= MOST_CURVES:
+        given = shortened(f"top={wishes.top}, curves={wishes.curves}")
+        raise UserError(f"{given}: top must be 1 to {_MOST_TOP:,}, curves 0 to {MOST_CURVES}")
     found = collect(paths, warn)
     table = run_table(found.runs)
-    if wishes.where:
+    if wishes.where is not None:
         found, table = _chosen(found, table, wishes.where)
     summary = summarise(table, wishes.by, _metric(wishes.metric, found, table))
     stages = list(dict.fromkeys(stage.name for sweep in found.sweeps.values() for stage in sweep.stages))
@@ -88,7 +91,7 @@ def _chosen(found: Collection, table: RunTable, where: str) -> tuple[Collection,
     records = table.frame.itertuples(index=False, name=None)
     rows = [i for i, row in enumerate(records) if condition(dict(zip(columns, row, strict=True)))]
     if not rows:
-        raise UserError(f"--where {where!r}: none of the {len(found.runs):,} runs is so")
+        raise UserError(f"--where {shortened(repr(where))}: none of the {len(found.runs):,} runs is so")
     return Collection([found.runs[i] for i in rows], found.sweeps), table.chosen(rows)
 
 

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import math
 import os
-import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from kls.aggregate.configs import read_config, read_yaml
+from kls.aggregate.configs import read_config
 from kls.aggregate.model_name import model_name
+from kls.aggregate.run_values import cells, check_metrics
 from kls.aggregate.sweep_stages import SweepStages, read_stages
-from kls.errors import UserError
+from kls.errors import DamageError, UserError
+from kls.escape import one_line
 from kls.flat_settings import flatten
-from kls.records import names
-from kls.records.run_folder import RunFolder
-
-STATUSES = (names.FINISHED, names.DIVERGED, names.FAILED, names.RUNNING, names.INTERRUPTED, names.PRUNED)
+from kls.records import checked, names
+from kls.small_files import check_small, read_yaml_text
 
 
 @dataclass(frozen=True)
@@ -71,6 +67,9 @@ def collect(paths: Sequence[Path], warn: Callable[[str], None]) -> Collection:
             except UserError as error:
                 warn(f"skipped: {error}")
                 continue
+            except RecursionError:
+                warn(f"skipped: {folder}: its records are nested too deeply")
+                continue
             prefix = path if len(paths) > 1 else None
             run.identity["folder"] = _shown(resolved, root, prefix)
             sweep = resolved.parent.parent
@@ -78,8 +77,7 @@ def collect(paths: Sequence[Path], warn: Callable[[str], None]) -> Collection:
                 name = _shown(sweep, root, prefix)
                 if name not in found.sweeps:
                     found.sweeps[name] = _stages(sweep, warn)
-                trial = int(resolved.name) if resolved.name.isdecimal() else resolved.name
-                run.identity.update(sweep=name, stage=resolved.parent.name, trial=trial)
+                run.identity.update(sweep=name, stage=one_line(resolved.parent.name), trial=_number(resolved.name))
             found.runs.append(run)
     if not found.runs:
         raise UserError(f"{', '.join(map(str, paths))}: no runs there (a run's folder holds {names.METRICS})")
@@ -88,29 +86,41 @@ def collect(paths: Sequence[Path], warn: Callable[[str], None]) -> Collection:
 
 def _run_folders(root: Path, warn: Callable[[str], None]) -> Iterator[Path]:
     """Folders with settings or metrics, parents before children, numbers in their order; hidden ones are left out."""
-    files, folders = set(), []
-    try:
-        with os.scandir(root) as entries:
-            for entry in entries:
-                if not entry.is_dir(follow_symlinks=False):
-                    files.add(entry.name)
-                elif not entry.name.startswith("."):
-                    folders.append(entry.name)
-    except OSError as error:
-        warn(f"skipped: {root}: cannot be read ({error.strerror})")
-    if names.CONFIG in files or names.METRICS in files:
-        yield root
-    for name in sorted(folders, key=lambda name: (int(name) if name.isdecimal() else -1, name)):
-        yield from _run_folders(root / name, warn)
+    left = [root]
+    while left:
+        folder = left.pop()
+        files, folders = set(), []
+        try:
+            with os.scandir(folder) as entries:
+                for entry in entries:
+                    if not entry.is_dir(follow_symlinks=False) or entry.name in (names.CONFIG, names.METRICS):
+                        files.add(entry.name)
+                    elif not entry.name.startswith("."):
+                        folders.append(entry.name)
+        except OSError as error:
+            warn(f"skipped: {folder}: cannot be read ({error.strerror})")
+        if names.CONFIG in files or names.METRICS in files:
+            yield folder
+        ordered = sorted(folders, key=lambda name: (_number(name) if _is_number(name) else -1, name))
+        left += [folder / name for name in reversed(ordered)]
+
+
+def _number(name: str) -> Any:
+    """The number that a folder's name is, else the name on one line."""
+    return int(name) if _is_number(name) else one_line(name)
+
+
+def _is_number(name: str) -> bool:
+    return name.isdecimal() and len(name) < 10
 
 
 def _shown(folder: Path, root: Path, prefix: Path | None) -> str:
     """``folder`` as seen from ``root``, behind ``prefix`` if there is one; by its name where it is not below."""
     if not folder.is_relative_to(root):
-        return folder.name if prefix is None else folder.as_posix()
+        return one_line(folder.name if prefix is None else folder.as_posix())
     if prefix is not None:
-        return (prefix / folder.relative_to(root)).as_posix()
-    return folder.relative_to(root).as_posix() if folder != root else root.name
+        return one_line((prefix / folder.relative_to(root)).as_posix())
+    return one_line(folder.relative_to(root).as_posix() if folder != root else root.name)
 
 
 def _stages(sweep: Path, warn: Callable[[str], None]) -> SweepStages:
@@ -122,13 +132,12 @@ def _stages(sweep: Path, warn: Callable[[str], None]) -> SweepStages:
 
 
 def _read(path: Path) -> Run:
-    metrics = RunFolder(path).read_metrics()
-    status = metrics.get(names.STATUS)
+    metrics = _metrics(path / names.METRICS)
     if not metrics:
         raise UserError(f"{path}: has no {names.METRICS}; it has only just begun, or was stopped there")
-    if status not in STATUSES:
-        raise UserError(f"{path}: {names.METRICS} has the status {status!r}, which is none of {', '.join(STATUSES)}")
-    if status in (names.FINISHED, names.DIVERGED) and not _is_finite(metrics.get(names.VALUE)):
+    check_metrics(path / names.METRICS, metrics)
+    status = metrics[names.STATUS]
+    if status in (names.FINISHED, names.DIVERGED) and metrics.get(names.VALUE) is None:
         raise UserError(f"{path}: is {status}, but {names.METRICS} has no number as {names.VALUE}")
     config = read_config(path / names.CONFIG)
     if config is None and status != names.FAILED:
@@ -137,32 +146,36 @@ def _read(path: Path) -> Run:
     model = model_name(path, config) or overrides.get("model")
     return Run(
         path,
-        {names.STATUS: status, "model": model},
-        _plain(overrides if config is None else flatten(config)),
-        _plain(metrics),
+        {names.STATUS: status, "model": None if model is None else one_line(str(model))},
+        cells(overrides if config is None else flatten(config)),
+        cells(metrics),
     )
 
 
-def _is_finite(value: Any) -> bool:
-    return isinstance(value, int | float) and math.isfinite(value)
+def _metrics(path: Path) -> dict[str, Any]:
+    try:
+        check_small(path)
+        return checked.read_json(path)
+    except FileNotFoundError:
+        return {}
+    except ValueError as error:  # of the checksum of numbers that JSON does not know
+        raise DamageError(f"{path}: not valid JSON ({error})") from None
 
 
 def _overrides(path: Path) -> dict[str, Any]:
     """The command's ``key=value`` pairs, from the records of Hydra."""
     try:
-        overrides = read_yaml(path / names.HYDRA_OVERRIDES)
-        pairs = [str(override).split("=", 1) for override in overrides or [] if "=" in str(override)]
-        return {key.lstrip("+"): _typed(value) for key, value in pairs}
-    except (OSError, ValueError, TypeError, yaml.YAMLError):
+        file = path / names.HYDRA_OVERRIDES
+        overrides = checked.parse_yaml(file, read_yaml_text(file))
+    except (FileNotFoundError, UserError):
         return {}
+    texts = [text for text in overrides if isinstance(text, str)] if isinstance(overrides, list) else []
+    pairs = [text.split("=", 1) for text in texts if "=" in text]
+    return {key.lstrip("+"): _typed(value) for key, value in pairs}
 
 
 def _typed(text: str) -> Any:
     try:
-        return float(text) if re.fullmatch(r"[-+]?\d+e[-+]?\d+", text, re.IGNORECASE) else yaml.safe_load(text)
-    except yaml.YAMLError:
+        return checked.parse_yaml("", text)
+    except UserError:
         return text
-
-
-def _plain(values: dict[str, Any]) -> dict[str, Any]:
-    return {key: str(value) if isinstance(value, list | dict) else value for key, value in values.items()}

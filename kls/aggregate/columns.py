@@ -6,6 +6,7 @@ import difflib
 from collections.abc import Iterable, Sequence
 
 from kls.errors import UserError
+from kls.escape import shortened
 
 _SAYS_LITTLE = ("enabled", "kind")  # alone in a table's head
 
@@ -21,12 +22,13 @@ def find_column(name: str, columns: Sequence[str]) -> str:
     if len(ending) == 1:
         return ending[0]
     if ending:
-        raise UserError(f"{name}: could be any of {', '.join(ending)}; give more of the name")
+        raise UserError(f"{shortened(name)}: could be any of {', '.join(ending)}; give more of the name")
     last_parts = {column.rsplit(".", 1)[-1]: column for column in reversed(columns)}
-    close = difflib.get_close_matches(name, columns, n=3)
-    close += [last_parts[part] for part in difflib.get_close_matches(name.rsplit(".", 1)[-1], last_parts, n=3)]
+    typed = name[:100]
+    close = difflib.get_close_matches(typed, columns, n=3)
+    close += [last_parts[part] for part in difflib.get_close_matches(typed.rsplit(".", 1)[-1], last_parts, n=3)]
     hint = f"; did you mean {' or '.join(dict.fromkeys(close[:3]))}?" if close else f"; there are {_some(columns)}"
-    raise UserError(f"{name}: there is no such column{hint}")
+    raise UserError(f"{shortened(name)}: there is no such column{hint}")
 
 
 def _some(columns: Sequence[str]) -> str:

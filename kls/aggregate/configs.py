@@ -9,31 +9,35 @@ from typing import Any
 
 import yaml
 
-from kls.errors import UserError
+from kls.errors import DamageError
+from kls.records import checked
+from kls.small_files import read_yaml_text
 
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # that of libyaml is six times as fast
 _BLOCK = re.compile(r"^[^\s#-].*\n?(?:[ -].*\n?|\n)*", re.MULTILINE)  # a key and all that belongs to it
+_CHECKSUM = re.compile(r"# checksum \w+\n")
+_UNUSUAL = re.compile(r"[&*!?{]|\[[^\]\n]|- - |.{500}")  # aliases, tags, nesting: libyaml knows no bound
 
 
 def read_config(path: Path) -> dict[str, Any] | None:
     """The settings in ``path``, not to be changed, for runs share them; None where there is no such file.
 
-    Raises UserError where the file holds anything else.
+    Raises DamageError where the file holds anything else, or does not fit its checksum.
     """
     try:
-        text = path.read_text(encoding="utf-8")
-        return _from_blocks(text) or _parsed(text)
+        text = read_yaml_text(path)
     except FileNotFoundError:
         return None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: not valid YAML ({' '.join(str(error).split())})") from None
-    except TypeError:
-        raise UserError(f"{path}: holds no settings") from None
-
-
-def read_yaml(path: Path) -> Any:
-    """Whatever the YAML file holds. Raises OSError, UnicodeDecodeError or yaml.YAMLError."""
-    return yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
+    checked.check_yaml(path, text)
+    if _UNUSUAL.search(text) is None:
+        first = _CHECKSUM.match(text)
+        settings = _from_blocks(text[first.end() :] if first else text)
+        if settings:
+            return settings
+    content = checked.parse_yaml(path, text)
+    if not isinstance(content, dict):
+        raise DamageError(f"{path}: holds no settings")
+    return content
 
 
 def _from_blocks(text: str) -> dict[str, Any]:
@@ -43,7 +47,7 @@ def _from_blocks(text: str) -> dict[str, Any]:
         return {}
     try:
         return {key: value for block in blocks for key, value in _parsed(block).items()}
-    except (yaml.YAMLError, TypeError):
+    except (yaml.YAMLError, TypeError, ValueError):
         return {}
 
 

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from kls.aggregate.tables import Table, html_escaped, markdown_escaped
+from kls.aggregate.tables import Table
+from kls.escape import html_escaped, markdown_escaped, one_line, printable
 
 TEXT_WIDTH = 120
 TEXT_ROWS, MARKDOWN_ROWS = 30, 100  # of a table; the rest is in the CSV files
@@ -58,7 +59,7 @@ class Line:
     quiet: bool = False
 
     def text(self) -> str:
-        return self.words
+        return one_line(self.words)
 
     def markdown(self) -> str:
         return markdown_escaped(self.words)
@@ -74,7 +75,7 @@ class Items:
     lines: Sequence[str]
 
     def text(self) -> str:
-        return "\n".join(f"  {line}" for line in self._first(TEXT_ITEMS))
+        return "\n".join(f"  {one_line(line)}" for line in self._first(TEXT_ITEMS))
 
     def markdown(self) -> str:
         return "\n".join(f"- {markdown_escaped(line)}" for line in self._first(MARKDOWN_ROWS))
@@ -147,15 +148,15 @@ class Commands:
     lines: Sequence[str]
 
     def text(self) -> str:
-        return "\n".join(f"  {line}" for line in self.lines)
+        return "\n".join(f"  {one_line(line)}" for line in self.lines)
 
     def markdown(self) -> str:
-        lines = "\n".join(self.lines)
+        lines = "\n".join(map(one_line, self.lines))
         fence = "`" * (2 + max(map(len, ("`", *re.findall("`+", lines)))))
         return f"{fence}sh\n{lines}\n{fence}"
 
     def html(self) -> str:
-        return f"<pre><code>{html_escaped(chr(10).join(self.lines))}</code></pre>"
+        return f"<pre><code>{html_escaped(chr(10).join(map(one_line, self.lines)))}</code></pre>"
 
 
 @dataclass(frozen=True)
@@ -202,7 +203,7 @@ class Links:
 
 def as_text(blocks: Sequence[Block]) -> str:
     """Plain text, tables no wider than `TEXT_WIDTH`."""
-    return "\n".join(block.text() for block in blocks).strip("\n")
+    return printable("\n".join(block.text() for block in blocks).strip("\n"))
 
 
 def as_markdown(blocks: Sequence[Block]) -> str:

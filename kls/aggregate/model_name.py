@@ -7,17 +7,15 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from kls.aggregate.configs import read_yaml
 from kls.errors import UserError
 from kls.project import project_root
-from kls.records import names
+from kls.records import checked, names
 from kls.settings import ModelSettings, Settings
+from kls.small_files import read_yaml_text
 from kls.summary import network_name
 from kls.validation import validate_group
 
-_CHOSEN = re.compile(r"^ +choices:\n(?: {6}.*\n)*? {6}model: (\S+)$", re.MULTILINE)
+_CHOSEN = re.compile(r"^ +choices:\n(?: {6}.*\n)*? {6}model: ([\w.+-]+)$", re.MULTILINE)
 
 
 def model_name(run: Path, config: dict[str, Any] | None) -> str | None:
@@ -34,8 +32,8 @@ def model_name(run: Path, config: dict[str, Any] | None) -> str | None:
 def _chosen(run: Path) -> str | None:
     """The file of conf/model that was chosen, from the records of Hydra."""
     try:
-        found = _CHOSEN.search((run / names.HYDRA_CHOICES).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError):
+        found = _CHOSEN.search(read_yaml_text(run / names.HYDRA_CHOICES))
+    except (FileNotFoundError, UserError):
         return None
     return found[1] if found else None
 
@@ -53,8 +51,9 @@ def _network(config: Any) -> tuple[list[int], bool] | None:
 def _network_of_file(name: str) -> tuple[list[int], bool] | None:
     """The same of a file of conf/model; None where it is not there, as one of a user's own folder is not."""
     try:
-        content = read_yaml(project_root() / "conf" / "model" / f"{name}.yaml")
-    except (OSError, ValueError, yaml.YAMLError):
+        path = project_root() / "conf" / "model" / f"{name}.yaml"
+        content = checked.parse_yaml(path, read_yaml_text(path))
+    except (FileNotFoundError, UserError):
         return None
     return _network({"model": {"bn": {"enabled": False}} | (content or {})})
 

@@ -13,6 +13,7 @@ from kls.aggregate.collect import Run
 from kls.aggregate.document import Picture
 from kls.aggregate.group_table import group_labels
 from kls.aggregate.heat_grid import heat_grid
+from kls.aggregate.run_values import read_history
 from kls.aggregate.search_trials import search_trials
 from kls.aggregate.sections import Section
 from kls.aggregate.summarise import Summary, lower_is_better
@@ -24,7 +25,6 @@ from kls.plots.comparison import Curve, plot_comparison
 from kls.plots.heatmap import plot_heatmap
 from kls.plots.search import plot_search
 from kls.plots.seeds import plot_seeds
-from kls.records.run_folder import RunFolder
 
 _FEWEST_SEEDS = 3
 _MOST_BOXES = 12
@@ -139,8 +139,6 @@ class Gallery:
 
 
 def _curve(run: Run, label: str) -> Curve:
-    rows = RunFolder(run.path).read_history()
-    if not rows:
-        raise UserError(f"{run.path}: its history is empty")
+    rows = read_history(run.path)
     epoch, accuracy, loss = (np.array([row[c] for row in rows]) for c in ("epoch", "val_accuracy", "val_loss"))
     return Curve(label, epoch, accuracy, loss)

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from kls.aggregate.collect import STATUSES
 from kls.aggregate.document import Block, Grid, Heading, Items, Line
 from kls.aggregate.group_table import group_table, group_text
+from kls.aggregate.run_values import STATUSES
 from kls.aggregate.summarise import COUNTED, Summary
 from kls.aggregate.sweep_stages import SweepStages
 from kls.aggregate.tables import Column, make_table, score_name
@@ -49,8 +49,8 @@ def sections(table: RunTable, summary: Summary, stages: Sequence[str]) -> list[S
 def sweep_blocks(name: str, sweep: SweepStages, runs: pd.DataFrame, summary: Summary) -> list[Block]:
     """The sweep's command, a table of its stages, and a loud line for each best value at the end of its interval."""
     blocks: list[Block] = [Heading(f"Sweep {name}" + (f", {sweep.status}" if sweep.status else ""), 2)]
-    if sweep.command or sweep.overrides:
-        blocks.append(Line(f"command: {sweep.command}" if sweep.command else f"overrides: {' '.join(sweep.overrides)}"))
+    if sweep.overrides:
+        blocks.append(Line(f"overrides: {' '.join(sweep.overrides)}"))
     by_stage = {stage.name: runs[(runs["sweep"] == name) & (runs["stage"] == stage.name)] for stage in sweep.stages}
     stages = [stage for stage in sweep.stages if len(by_stage[stage.name])]
     if stages:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import AfterValidator, BaseModel, ValidationError
 
 from kls.errors import UserError
+from kls.escape import one_line, shortened
 from kls.records import names
+from kls.small_files import check_small
 from kls.sweep.record import read_sweep
+
+Text = Annotated[str, AfterValidator(one_line)]
 
 
 class Searched(BaseModel):
@@ -17,9 +21,9 @@ class Searched(BaseModel):
 
     low: float | None = None
     high: float | None = None
-    scale: str | None = None
+    scale: Text | None = None
     values: list[Any] | None = None
-    source: str | None = None
+    source: Text | None = None
 
     @property
     def text(self) -> str:
@@ -40,12 +44,12 @@ class Searched(BaseModel):
 class SweepStage(BaseModel):
     """One stage; its runs are in the folder of its name."""
 
-    name: str
+    name: Text
     trials: int | None = None
-    sampler: str | None = None
-    status: str | None = None
-    params: dict[str, Searched] = {}
-    edge: list[str] = []
+    sampler: Text | None = None
+    status: Text | None = None
+    params: dict[Text, Searched] = {}
+    edge: list[Text] = []
     confirm: bool = False
 
     @property
@@ -57,23 +61,24 @@ class SweepStage(BaseModel):
 class SweepStages(BaseModel):
     """The parts of sweep.json that tables and pictures need."""
 
-    command: str | None = None
     overrides: list[str] = []
-    status: str | None = None
-    metric: str | None = None
+    config_dir: str | None = None
+    status: Text | None = None
+    metric: Text | None = None
     stages: list[SweepStage] = []
 
 
 def read_stages(folder: Path) -> SweepStages:
     """The sweep.json of ``folder``. Raises UserError where it is damaged or has another form."""
     try:
+        check_small(folder / names.SWEEP)
         return SweepStages.model_validate(read_sweep(folder))
-    except TypeError:
-        raise UserError(f"{folder / names.SWEEP}: holds no record of a sweep") from None
+    except FileNotFoundError:
+        raise UserError(f"{folder}: not a sweep's folder, it has no {names.SWEEP}") from None
     except ValidationError as error:
         fault = error.errors(include_url=False)[0]
         where = ".".join(map(str, fault["loc"]))
-        raise UserError(f"{folder / names.SWEEP}: {where}: {fault['msg']}") from None
+        raise UserError(f"{folder / names.SWEEP}: {shortened(where)}: {fault['msg']}") from None
 
 
 def _short(value: Any) -> str:

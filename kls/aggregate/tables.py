@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import math
 import re
 from collections.abc import Callable, Sequence
@@ -12,13 +11,7 @@ from typing import Any
 import pandas as pd
 from tabulate import tabulate
 
-_LATEX = str.maketrans(
-    {
-        "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "±": r"$\pm$",
-        "[": "{[}", "]": "{]}", "<": r"\textless{}", ">": r"\textgreater{}",
-        **{sign: f"\\{sign}" for sign in "&%$#_{}"},
-    }
-)  # fmt: skip
+from kls.escape import html_escaped, latex_escaped, markdown_escaped, one_line
 
 
 @dataclass(frozen=True)
@@ -54,11 +47,11 @@ class Table:
     def text(self, width: int) -> str:
         """Aligned by spaces; columns that do not fit ``width`` characters are left out, and the last line says so."""
         columns, left_out = list(self.columns), []
-        while len(columns) > 1 and _width(_drawn(columns, "simple", str)) > width:
+        while len(columns) > 1 and _width(_drawn(columns, "simple", one_line)) > width:
             last = max(range(len(columns)), key=lambda i: (columns[i].rank, i))
             left_out.append(columns.pop(last).head)
         note = [f"not shown, too wide: {', '.join(reversed(left_out))}"] if left_out else []
-        return "\n".join([_drawn(columns, "simple", str), *note])
+        return "\n".join([_drawn(columns, "simple", one_line), *note])
 
     def markdown(self) -> str:
         """A table of GitHub-flavoured Markdown."""
@@ -117,21 +110,6 @@ def _drawn(columns: Sequence[Column], style: str, escaped: Callable[[str], str])
 
 def _width(text: str) -> int:
     return max(map(len, text.splitlines()))
-
-
-def markdown_escaped(text: str) -> str:
-    """Text that Markdown shows as it is, also in a cell of a table."""
-    return "".join(f"\\{sign}" if sign in r"\`*_|<>#" else sign for sign in text)
-
-
-def html_escaped(text: str) -> str:
-    """Text that a page shows as it is, also in an attribute."""
-    return html.escape(text, quote=True)
-
-
-def latex_escaped(text: object) -> str:
-    """Text that LaTeX shows as it is, also at the beginning of a row."""
-    return str(text).translate(_LATEX)
 
 
 def setting_text(value: Any) -> str:

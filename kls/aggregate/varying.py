@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,8 @@ from kls.records import names
 IDENTITY = ("folder", "sweep", "stage", "trial", names.STATUS, "model")
 DATA = ("data", "data_fingerprint")
 SEEDS = ("seed", "order_seed")
+
+_NO_SETTING = re.compile(r"runs|n_\w+|\w+_(loss|cost|accuracy)(_\w+)?")  # scores, and columns made of them
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,7 @@ def run_table(runs: Sequence[Run]) -> RunTable:
     """All runs as a table."""
     known = [run for run in runs if "data_fingerprint" in run.metrics] or runs
     settings = _keys([run.settings for run in known], {*MANNER, *IDENTITY, *DATA})
+    settings = [key for key in settings if _NO_SETTING.fullmatch(key) is None]
     metrics = _keys([dict.fromkeys(DATA), *(run.metrics for run in runs)], {*IDENTITY, *settings})
     rows = [
         [*map(run.identity.get, IDENTITY), *map(run.settings.get, settings), *map(run.metrics.get, metrics)]
@@ -80,7 +84,7 @@ def determined(frame: pd.DataFrame, column: str, by: Sequence[str]) -> bool:
 
 def is_number(value: Any) -> bool:
     """Whether a cell holds a number; true and false are none."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and not math.isnan(value)
+    return isinstance(value, int | float) and not isinstance(value, bool) and value == value
 
 
 def sort_key(value: Any) -> tuple[int, Any]:

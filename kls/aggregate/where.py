@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import ast
 import operator
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from kls.aggregate.columns import find_column
 from kls.aggregate.varying import is_number
 from kls.errors import UserError
+from kls.escape import shortened
 
 Row = Mapping[str, Any]
 Condition = Callable[[Row], bool]
@@ -23,6 +25,8 @@ _ORDERS: dict[type[ast.cmpop], Callable[[Any, Any], bool]] = {
     ast.GtE: operator.ge,
 }
 
+_MOST_CHARACTERS, _DEEPEST = 10_000, 50
+
 
 def parse_where(text: str, columns: Sequence[str]) -> Condition:
     """The condition that ``text`` states about a row.
@@ -33,31 +37,38 @@ def parse_where(text: str, columns: Sequence[str]) -> Condition:
 
     Raises UserError, in one line, at anything else or at a name that is no column.
     """
+    said = shortened(repr(text))
+    if len(text) > _MOST_CHARACTERS:
+        raise UserError(f"--where {said}: has more than {_MOST_CHARACTERS:,} characters")
     try:
-        tree = ast.parse(text.strip(), mode="eval")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # such as of "\\d" in a text
+            tree = ast.parse(text.strip(), mode="eval")
         return _Parser(text, columns).condition(tree.body)
     except (SyntaxError, ValueError) as error:
         reason = error.msg if isinstance(error, SyntaxError) else str(error)
         example = "lam < 0.01 and hidden == [50, 50]"
-        raise UserError(f"--where {text!r}: cannot be read ({reason}); an example: {example}") from None
+        raise UserError(f"--where {said}: cannot be read ({shortened(reason)}); an example: {example}") from None
     except (RecursionError, MemoryError):
-        raise UserError(f"--where {text[:60]!r}...: is too deeply nested") from None
+        raise UserError(f"--where {said}: is too deeply nested") from None
 
 
 class _Parser:
     def __init__(self, text: str, columns: Sequence[str]) -> None:
         self.text, self.columns = text, columns
 
-    def condition(self, node: ast.expr) -> Condition:
+    def condition(self, node: ast.expr, depth: int = 1) -> Condition:
+        if depth > _DEEPEST:
+            raise RecursionError
         match node:
             case ast.BoolOp(op=ast.And(), values=values):
-                parts = [self.condition(value) for value in values]
+                parts = [self.condition(value, depth + 1) for value in values]
                 return lambda row: all(part(row) for part in parts)
             case ast.BoolOp(values=values):
-                parts = [self.condition(value) for value in values]
+                parts = [self.condition(value, depth + 1) for value in values]
                 return lambda row: any(part(row) for part in parts)
             case ast.UnaryOp(op=ast.Not(), operand=operand):
-                inner = self.condition(operand)
+                inner = self.condition(operand, depth + 1)
                 return lambda row: not inner(row)
             case ast.Compare(left=left, ops=ops, comparators=rights):
                 sides = [left, *rights]
@@ -91,7 +102,8 @@ class _Parser:
             try:
                 column = find_column(name, self.columns)
             except UserError as error:
-                raise UserError(f'--where: {error}; a text stands in quotes: "{name}"') from None
+                said = shortened(name)
+                raise UserError(f'--where: {error}; a text stands in quotes: "{said}"') from None
             return lambda row: row[column]
         constant = _shown(self.literal(node))
         return lambda row: constant
@@ -110,7 +122,7 @@ class _Parser:
 
     def refusal(self, node: ast.expr, why: str = "only comparisons of columns with values are allowed") -> UserError:
         part = ast.get_source_segment(self.text.strip(), node) or self.text
-        return UserError(f"--where: {part!r} cannot stand here: {why}")
+        return UserError(f"--where: {shortened(repr(part))} cannot stand here: {why}")
 
 
 def _dotted(node: ast.expr) -> str | None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import yaml
 
 from kls.errors import UserError
+from kls.escape import shortened
 
 MODELS = ("3layer", "3layer_bn", "9layer", "9layer_bn", "7layer_wide_bn", "7layer_wider_bn")
 INPUTS = (3072, 537)  # the pixels; what is left of them by data.projection=0.99
@@ -51,7 +52,8 @@ def read_work(conf: Path, model: str) -> Work:
     folder = conf / "model"
     there = sorted(path.stem for path in folder.glob("[!_]*.yaml"))
     if model not in there:
-        raise UserError(f"--only {model}: there is no such model; there are {', '.join(there)}")
+        given = shortened(model) or repr(model)
+        raise UserError(f"--only {given}: there is no such model; there are {', '.join(there)}")
     base, own = (yaml.safe_load((folder / f"{name}.yaml").read_text(encoding="utf-8")) for name in ("_base", model))
     bn, init = base["bn"] | own.get("bn", {}), base["init"] | own.get("init", {})
     return Work(model, tuple(own["hidden"]), bn["enabled"], init["scheme"], INPUTS[0])

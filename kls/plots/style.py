@@ -5,6 +5,7 @@ matplotlibrc has no influence on the result.
 """
 
 import textwrap
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 import matplotlib.style
 from matplotlib.figure import Figure
 
+from kls.own_files import MARK
 from kls.records.atomic import atomic_path
 
 DPI = 150
@@ -97,5 +99,6 @@ def set_title(figure: Figure, title: str) -> None:
 
 def save(figure: Figure, path: Path) -> None:
     """Write `figure` to `path` as PNG, whole or not at all; the bytes depend on nothing but the figure."""
-    with figure_style(), atomic_path(path) as temporary:
-        figure.savefig(temporary, format="png", metadata={"Software": None})
+    with figure_style(), atomic_path(path) as temporary, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")  # signs of other scripts are drawn as boxes
+        figure.savefig(temporary, format="png", metadata={"Software": MARK})

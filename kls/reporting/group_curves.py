@@ -11,12 +11,12 @@ import pandas as pd
 from kls.aggregate.document import Picture
 from kls.aggregate.group_table import group_labels, mean_text, shown_keys
 from kls.aggregate.ordering import Ordering
+from kls.aggregate.run_values import read_history
 from kls.aggregate.sections import Section
 from kls.aggregate.summarise import Summary
 from kls.errors import UserError
 from kls.plots.group_curves import GroupCurve, plot_group_curves
 from kls.records import names
-from kls.records.run_folder import RunFolder
 from kls.reporting.results import Runs
 from kls.reporting.wording import capital, listed, name_of, number
 
@@ -86,12 +86,9 @@ def _curve(runs: Runs, summary: Summary, group: int, label: str) -> GroupCurve |
     histories = []
     for row in averaged:
         try:
-            history = RunFolder(runs.found.runs[row].path).read_history()
+            histories.append(read_history(runs.found.runs[row].path))
         except UserError as error:
             runs.warnings.append(f"no curve: {error}")
-            continue
-        if history:
-            histories.append(history)
     if not histories:
         return None
     epochs = sorted({row["epoch"] for history in histories for row in history})

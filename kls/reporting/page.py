@@ -7,13 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kls.aggregate.document import Block, Heading, as_html
-from kls.aggregate.tables import html_escaped, markdown_escaped
+from kls.escape import html_escaped, markdown_escaped
+from kls.own_files import MARK
 
 _STYLE = Path(__file__).with_name("page.css")
 _HEAD = """<!DOCTYPE html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
+<meta name="generator" content="{mark}">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">
 <title>{title}</title>
@@ -60,4 +62,5 @@ def with_contents(blocks: Sequence[Block]) -> list[Block]:
 
 def page(blocks: Sequence[Block], title: str) -> str:
     """The whole page as HTML."""
-    return _HEAD.format(title=html_escaped(title), style=_STYLE.read_text(encoding="utf-8"), body=as_html(blocks))
+    style = _STYLE.read_text(encoding="utf-8")
+    return _HEAD.format(mark=MARK, title=html_escaped(title), style=style, body=as_html(blocks))

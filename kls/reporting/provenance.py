@@ -121,10 +121,14 @@ def step_commands(result: StepResult) -> list[str]:
 def sweep_commands(runs: Runs) -> list[str]:
     """The command of each sweep among the runs."""
     return [
-        sweep.command or shlex.join(["python", "-m", "kls.train", "--multirun", *sweep.overrides])
+        shlex.join(["python", "-m", "kls.train", "--multirun", *_config_dir(sweep.config_dir), *sweep.overrides])
         for sweep in runs.found.sweeps.values()
-        if sweep.command or sweep.overrides
+        if sweep.overrides
     ]
+
+
+def _config_dir(folder: str | None) -> list[str]:
+    return [] if folder is None else ["--config-dir", folder]
 
 
 def _data(named: Sequence[tuple[str, Runs]]) -> list[str]:

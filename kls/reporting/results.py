@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-import csv
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from PIL import Image
+
 from kls.aggregate.collect import Collection, collect
 from kls.aggregate.summarise import RESULTS, Summary, summarise
 from kls.aggregate.varying import RunTable, is_number, run_table
-from kls.errors import UserError
-from kls.records import names
+from kls.errors import DamageError, UserError
+from kls.escape import one_line
+from kls.records import checked, names
+from kls.small_files import check_small
 from kls.studies.definition import Step
 
 GRADIENTS_PICTURE = "gradient_errors.png"
 
+_LONGEST = 1e9  # seconds of a step
+_LARGEST = 2e7  # pixels of a picture
 _RESULTS = (*RESULTS, names.PRUNED)
 _TEST = names.metric("test", "accuracy")
 
@@ -142,15 +146,16 @@ def read_runs(paths: Sequence[Path]) -> Runs | None:
 
 def _record(path: Path, warn: Callable[[str], None]) -> StepRecord:
     try:
-        content: Any = json.loads(path.read_text(encoding="utf-8"))
-        seconds, commands = content.get("seconds"), content.get("commands") or []
-        return StepRecord(
-            float(seconds) if is_number(seconds) else None, [str(line) for line in commands], bool(content.get("ended"))
-        )
+        check_small(path)
+        content = checked.read_json(path)
+        seconds, commands = content.get("seconds"), content.get("commands", [])
+        if not isinstance(seconds, int | float) or not 0.0 <= seconds < _LONGEST or not isinstance(commands, list):
+            raise DamageError(f"{path}: is no record of a step")
+        return StepRecord(float(seconds), [str(line) for line in commands], content.get("ended") is True)
     except FileNotFoundError:
         return StepRecord()
-    except (OSError, ValueError, AttributeError, TypeError) as error:
-        warn(f"skipped: {path}: is no record of a step ({error})")
+    except UserError as error:
+        warn(f"skipped: {error}")
         return StepRecord()
 
 
@@ -158,17 +163,40 @@ def _gradients(folder: Path, labels: Sequence[str] | dict[str, Any], warn: Calla
     found = []
     for label in labels:
         path = folder / label / names.GRADIENTS
-        if not path.is_file():
-            continue
         try:
-            with path.open(newline="", encoding="utf-8") as file:
-                rows = list(csv.DictReader(file))
+            check_small(path)
+            rows = [{key: one_line(value) for key, value in row.items()} for row in checked.read_csv(path)]
             for row in rows:
-                float(row["largest_error"])
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            warn(f"skipped: {path}: cannot be read as a table of gradients ({error!r})")
+                _check_gradient(row)
+        except FileNotFoundError:
             continue
-        picture = path.with_name(GRADIENTS_PICTURE)
+        except (UserError, ValueError, KeyError) as error:
+            reason = error if isinstance(error, UserError) else f"{path}: cannot be read as a table of gradients"
+            warn(f"skipped: {reason}")
+            continue
         if rows:
-            found.append(Gradients(label, rows, picture if picture.is_file() else None))
+            found.append(Gradients(label, rows, _picture(path.with_name(GRADIENTS_PICTURE), warn)))
     return found
+
+
+def _check_gradient(row: dict[str, str]) -> None:
+    """Raises KeyError or ValueError where a row has no name, error or number of kinks."""
+    kinks = int(row.get("on_a_kink") or 0)
+    if not row["parameter"] or not float(row["largest_error"]) >= 0.0 or not 0 <= kinks < 10**9:
+        raise ValueError
+
+
+def _picture(path: Path, warn: Callable[[str], None]) -> Path | None:
+    """The path, if a picture of the size that this project draws is there."""
+    try:
+        check_small(path)
+        with Image.open(path, formats=["PNG"]) as picture:
+            if picture.width * picture.height > _LARGEST:
+                raise DamageError(f"{path}: has {picture.width} x {picture.height} pixels")
+            picture.verify()
+        return path
+    except FileNotFoundError:
+        return None
+    except Exception as error:  # a damaged picture raises many kinds
+        warn(f"skipped: {error}" if isinstance(error, UserError) else f"skipped: {path}: cannot be read as a picture")
+        return None

@@ -9,6 +9,7 @@ from pathlib import Path
 from tabulate import tabulate
 
 from kls.errors import UserError
+from kls.escape import shortened
 from kls.records import names
 from kls.studies.definition import Figure, Study, read_study
 from kls.studies.plan import Task
@@ -33,10 +34,11 @@ def find(name: str, root: Path) -> list[Study]:
         return [study for one in FIVE for study in find(one, root)]
     if name in known(root):
         return [read_study(root / "conf" / "study" / f"{name}.yaml")]
-    if Path(name).suffix in (".yaml", ".yml") and Path(name).is_file():
+    if Path(name).suffix in (".yaml", ".yml") and "\0" not in name:
         return [read_study(Path(name))]
     there_are = ", ".join([*known(root), ALL])
-    raise UserError(f"{name}: there is no such study; there are {there_are}, or give the path of a YAML file")
+    said = shortened(name) or repr(name)
+    raise UserError(f"{said}: there is no such study; there are {there_are}, or give the path of a YAML file")
 
 
 def begun(root: Path, out: Path) -> list[Study]:

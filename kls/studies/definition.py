@@ -5,17 +5,38 @@ A study is a YAML file of conf/study/; these classes say what may stand in it.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from kls.errors import UserError
-from kls.studies.yaml_text import parsed
+from kls.escape import shortened
+from kls.records.checked import parse_yaml
+from kls.small_files import read_yaml_text
 
 Scalar = bool | int | float | str | None
-Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=100)]
+Count = Annotated[int, Field(ge=1, le=1_000_000)]
+
+_MOST = 1000  # steps, figures, findings
+_FAULTS = 3  # that are told
+_LAUNCHER = re.compile(r"hydra[./]launcher(\.[a-z]\w*)?=-?\w+")
+
+
+def _setting(override: str) -> str:
+    """An override of a run's settings, or of the launcher's. A study may come from anybody: it has no say in what
+    Hydra loads and runs, which folder is gone on with, or what the environment holds."""
+    key, assigned, value = override.lstrip("+").partition("=")
+    reserved = key.startswith(("-", "~", "hydra", "resume")) and not _LAUNCHER.fullmatch(override)
+    elsewhere = "." not in key and ("/" in value or ".." in value)  # a file of another folder
+    if not assigned or reserved or elsewhere or "@" in key or "${" in value or "_target_" in override:
+        raise ValueError(f"{shortened(override)}: give a setting as key=value; of hydra there is hydra.launcher alone")
+    return override
+
+
+Overrides = Annotated[list[Annotated[str, AfterValidator(_setting)]], Field(max_length=_MOST)]
 
 
 class _Part(BaseModel):
@@ -31,9 +52,9 @@ class Step(_Part):
 
     name: Name
     what: str
-    sweep: str | None = None
-    gradients: dict[Name, list[str]] | None = None
-    overrides: list[str] = []
+    sweep: Name | None = None
+    gradients: Annotated[dict[Name, Overrides], Field(min_length=1, max_length=100)] | None = None
+    overrides: Overrides = []
     folder: Name
 
     @model_validator(mode="after")
@@ -56,12 +77,12 @@ class Figure(_Part):
     what: str
     step: Name
     where: dict[str, Scalar] = {}
-    rank: Annotated[int, Field(ge=1)] = 1
+    rank: Count = 1
     near: dict[str, Annotated[float, Field(gt=0)]] = {}
     score: str = "test_accuracy"
     published: float
     sd: float | None = None
-    n: int = 1
+    n: Count = 1
     note: str | None = None
 
 
@@ -132,9 +153,9 @@ class Study(_Part):
     title: str
     asked: str
     known: str | None = None
-    steps: Annotated[list[Step], Field(min_length=1)]
-    published: list[Figure] = []
-    findings: list[Finding] = []
+    steps: Annotated[list[Step], Field(min_length=1, max_length=_MOST)]
+    published: Annotated[list[Figure], Field(max_length=_MOST)] = []
+    findings: Annotated[list[Finding], Field(max_length=_MOST)] = []
 
     @model_validator(mode="after")
     def _known_steps(self) -> Study:
@@ -149,12 +170,17 @@ class Study(_Part):
 
 
 def read_study(path: Path) -> Study:
-    """The study of a YAML file. Raises UserError, a line a fault."""
+    """The study of a YAML file. Raises UserError, in one line, where it is none."""
     try:
-        content = parsed(path.read_text(encoding="utf-8"))
+        content = parse_yaml(path, read_yaml_text(path))
+    except FileNotFoundError:
+        raise UserError(f"{path}: there is no such file") from None
+    if not isinstance(content, dict):
+        raise UserError(f"{path}: not a study; the files of conf/study show what one holds")
+    try:
         return Study.model_validate({"key": path.stem, **content})
-    except (OSError, TypeError, yaml.YAMLError) as error:
-        raise UserError(f"{path}: not a study ({' '.join(str(error).split())})") from None
     except ValidationError as error:
-        lines = [f"{path}: {'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_url=False)]
-        raise UserError("\n".join(lines)) from None
+        faults = error.errors(include_url=False)
+        told = [f"{shortened('.'.join(map(str, fault['loc'])))}: {fault['msg']}" for fault in faults[:_FAULTS]]
+        more = f"; and {len(faults) - _FAULTS} more" if len(faults) > _FAULTS else ""
+        raise UserError(f"{path}: {'; '.join(told)}{more}") from None

@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from kls.errors import UserError
+from kls.escape import one_line
 from kls.studies.definition import Study
 
 
@@ -48,5 +50,6 @@ class Reports:
         try:
             self._say(f"{name}: report in {write()}")
         except Exception as error:
-            self.failures.append(f"{name}: no report: {type(error).__name__}: {error}")
+            kind = "" if isinstance(error, UserError) else f"{type(error).__name__}: "
+            self.failures.append(one_line(f"{name}: no report: {kind}{error}"))
             self._say(self.failures[-1])

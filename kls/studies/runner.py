@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import json
-import shutil
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from kls.errors import UserError
-from kls.records import names
-from kls.records.atomic import write_json
-from kls.records.run_folder import RunFolder
+from kls.errors import DamageError, UserError
+from kls.escape import one_line
+from kls.records import checked, names
 from kls.resume import quoted
+from kls.small_files import check_small
 from kls.studies.catalogue import contents
 from kls.studies.plan import TRAIN, Command, Task
 from kls.studies.progress import StudiesProgress, share_of, told_time
@@ -49,8 +49,6 @@ class Runner:
             self._fail(task, str(error))
 
     def _run(self, task: Task, record: _Record) -> None:
-        if _nothing_to_keep(task):
-            shutil.rmtree(task.folder)
         task.folder.mkdir(parents=True, exist_ok=True)
         before, _ = share_of(task)
         record.begin()
@@ -59,12 +57,12 @@ class Runner:
                 answer = self._carry_out(task, command, record, before)
                 if answer.status != 0:
                     raise UserError(answer.message or _last_line(task.folder / names.STEP_LOG))
-        except KeyboardInterrupt:
-            self._process.interrupt()
-            record.write()
-            raise
         except UserError:
-            record.write()
+            record.note()
+            raise
+        except (KeyboardInterrupt, OSError):  # while a command is under way
+            self._process.interrupt()
+            record.note()
             raise
         record.write(ended=True)
         self._progress.ended(task, record.seconds_now, before)
@@ -76,13 +74,13 @@ class Runner:
         resume = command.module == TRAIN and (task.folder / names.SWEEP).exists()
         self._process.begin(command, [f"resume={quoted(task.folder)}"] if resume else [], task.folder / names.STEP_LOG)
         while (answer := self._process.answer(self._progress.look_seconds)) is None:
-            record.write_now_and_then()
+            record.note_now_and_then()
             share, what = share_of(task)
             self._progress.show(task, record.seconds_now, before, max(share, before), what)
         return answer
 
     def _fail(self, task: Task, message: str) -> None:
-        first = message.removeprefix("error: ").splitlines()[0].rstrip(":")
+        first = one_line(message.removeprefix("error: ").splitlines()[0].rstrip(":"))
         self._progress.skipped(task)
         self.failures.append(f"{task.step.folder}: failed: {first}; see {task.folder / names.STEP_LOG}")
         self._progress.say(self.failures[-1])
@@ -96,7 +94,7 @@ class _Record:
     """step.json: what a step ran, how long it took in all, and whether it has ended."""
 
     def __init__(self, task: Task) -> None:
-        """Take up the folder's record. Raises UserError where it is that of another step."""
+        """Take up the folder's record; a damaged one is set aside. Raises UserError where it is of another step."""
         self._path = task.folder / names.STEP
         content = _read(self._path)
         own = json.loads(
@@ -109,7 +107,7 @@ class _Record:
                     f"remove {task.folder}, or give another --out"
                 )
         self._own = own
-        self._before = float(content.get("seconds") or 0.0)
+        self._before = content.get("seconds", 0.0)
         self._started = self._written = time.monotonic()
         self.ended = bool(content.get("ended")) or _sweep_has_ended(task)
 
@@ -125,25 +123,33 @@ class _Record:
         self._started = time.monotonic()
         self.write()
 
-    def write_now_and_then(self) -> None:
+    def note_now_and_then(self) -> None:
         if time.monotonic() - self._written >= _RECORD_SECONDS:
+            self.note()
+
+    def note(self) -> None:
+        """Write the time so far; a full disk is no reason to stop what it is the time of."""
+        with suppress(OSError):
             self.write()
 
     def write(self, ended: bool = False) -> None:
         self._written = time.monotonic()
-        write_json(self._path, {"seconds": self.seconds, "ended": ended, **self._own})
+        checked.write_json(self._path, {"seconds": self.seconds, "ended": ended, **self._own})
 
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        check_small(path)
+        content = checked.read_json(path)
+        seconds = content.get("seconds")
+        if not isinstance(seconds, int | float) or isinstance(seconds, bool) or not 0 <= seconds < 1e9:
+            raise DamageError(f"{path}: seconds={seconds!r} is no time")
+        return content
     except FileNotFoundError:
         return {}
-    except ValueError as error:
-        raise UserError(f"{path}: not valid JSON ({error})") from None
-    if not isinstance(content, dict):
-        raise UserError(f"{path}: holds no record of a step")
-    return content
+    except DamageError:
+        checked.set_aside(path)
+        return {}
 
 
 def _sweep_has_ended(task: Task) -> bool:
@@ -152,16 +158,6 @@ def _sweep_has_ended(task: Task) -> bool:
         return bool(task.stages) and read_sweep(task.folder)["status"] == names.FINISHED
     except (UserError, KeyError):
         return False
-
-
-def _nothing_to_keep(task: Task) -> bool:
-    """Whether a sweep failed before any of its runs had a result: it would not try them again."""
-    try:
-        failed = bool(task.stages) and read_sweep(task.folder)["status"] == names.FAILED
-    except (UserError, KeyError):
-        return False
-    runs = (path.parent for path in task.folder.glob(f"*/*/{names.METRICS}"))
-    return failed and all(RunFolder(run).read_metrics().get(names.STATUS) == names.FAILED for run in runs)
 
 
 def _last_line(log: Path) -> str:

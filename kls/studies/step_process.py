@@ -38,7 +38,7 @@ class StepProcess:
 
     def begin(self, command: Command, arguments: list[str], log: Path) -> None:
         """Have a command carried out, with more arguments; what it prints goes to ``log``."""
-        process = self._process or self._start()
+        process = self._process or self._start(log)
         request = {"module": command.module, "arguments": [*command.arguments, *arguments], "log": str(log)}
         assert process.stdin is not None
         with suppress(BrokenPipeError):  # it has died; the reader tells
@@ -79,18 +79,20 @@ class StepProcess:
         if self._listener is not None:
             self._listener.join()
 
-    def _start(self) -> subprocess.Popen[str]:
+    def _start(self, log: Path) -> subprocess.Popen[str]:
         try:
-            process = subprocess.Popen(
-                [sys.executable, "-m", worker.__name__],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                text=True,
-                encoding="utf-8",
-                start_new_session=True,
-            )
+            with log.open("ab") as errors:  # of a process that is interrupted before it reads its request
+                process = subprocess.Popen(
+                    [sys.executable, "-m", worker.__name__],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=errors,
+                    text=True,
+                    encoding="utf-8",
+                    start_new_session=True,
+                )
         except OSError as error:
-            raise UserError(f"{sys.executable}: cannot be started ({error.strerror})") from None
+            raise UserError(f"{log if error.filename == str(log) else sys.executable}: {error.strerror}") from None
         self._process, self._answers = process, queue.Queue()
         self._listener = threading.Thread(target=_listen, args=(process, self._answers), daemon=True)
         self._listener.start()

@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from kls.errors import UserError
 from kls.flat_settings import flatten
-from kls.studies.yaml_text import parsed
+from kls.records.checked import parse_yaml
+from kls.small_files import read_yaml_text
 from kls.sweep.stages import Search, Stage
 from kls.validation import validate_group
 
@@ -27,14 +26,14 @@ def read_sweep_file(root: Path, name: str) -> SweepFile:
     """sweeps/<name>.yaml below ``root``. Raises UserError where there is none or it has no valid stages."""
     path = root / "sweeps" / f"{name}.yaml"
     try:
-        content = parsed(path.read_text(encoding="utf-8"))
+        content = parse_yaml(path, read_yaml_text(path))
         stages = content.pop("hydra")["sweeper"]["stages"]
         choices = _choices(content.pop("defaults", []))
     except FileNotFoundError:
         known = ", ".join(sorted(p.stem for p in path.parent.glob("*.yaml")))
         raise UserError(f"sweep={name}: there is no such file in {path.parent}; there are {known}") from None
-    except (OSError, KeyError, TypeError, AttributeError, yaml.YAMLError) as error:
-        raise UserError(f"{path}: holds no stages ({' '.join(str(error).split())})") from None
+    except (KeyError, TypeError, AttributeError) as error:
+        raise UserError(f"{path}: holds no stages ({error})") from None
     search = validate_group(Search, {"stages": stages}, str(path))
     return SweepFile(list(search.stages), choices | flatten(content))
 

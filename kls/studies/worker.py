@@ -13,6 +13,7 @@ import queue
 import sys
 import threading
 import traceback
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ def main() -> None:
     """Carry out requests {"module", "arguments", "log"} until {"end"}; each is answered by {"status", "message"}."""
     requests: queue.Queue[dict[str, Any]] = queue.Queue()
     threading.Thread(target=_read, args=(requests,), daemon=True).start()
-    with os.fdopen(os.dup(1), "w", encoding="utf-8") as answers:
+    with suppress(KeyboardInterrupt), os.fdopen(os.dup(1), "w", encoding="utf-8") as answers:
         while not (request := requests.get()).get(END):
             print(json.dumps(_carry_out(**request)), file=answers, flush=True)
 
@@ -35,12 +36,12 @@ def _read(requests: queue.Queue[dict[str, Any]]) -> None:
 
 
 def _carry_out(module: str, arguments: list[str], log: str) -> dict[str, Any]:
-    with Path(log).open("ab") as file:
-        os.dup2(file.fileno(), 1)
-        os.dup2(file.fileno(), 2)
     status, message = 0, None
     sys.argv = [module, *arguments]
     try:
+        with Path(log).open("ab") as file:
+            os.dup2(file.fileno(), 1)
+            os.dup2(file.fileno(), 2)
         importlib.import_module(module).main()
     except SystemExit as end:
         status = end.code if isinstance(end.code, int) else int(end.code is not None)
@@ -50,10 +51,11 @@ def _carry_out(module: str, arguments: list[str], log: str) -> dict[str, Any]:
     except BaseException as error:
         traceback.print_exc()
         status, message = 1, f"{type(error).__name__}: {error}"
-    if message:
-        print(message)
-    sys.stdout.flush()
-    sys.stderr.flush()
+    with suppress(OSError):  # a full disk; the answer is not written to it
+        if message:
+            print(message)
+        sys.stdout.flush()
+        sys.stderr.flush()
     return {"status": status, "message": message}
 
 
