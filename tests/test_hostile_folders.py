@@ -66,7 +66,7 @@ def stopped_sweep(cifar_root: Path, tmp_path_factory: pytest.TempPathFactory) ->
 
 
 @pytest.fixture
-def target(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Target:
+def target(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Target:
     """What is attacked, with a module and a configuration that an attack could load; no pictures are made."""
     work, outside = tmp_path / "work", tmp_path / "outside"
     (outside / "hostile").mkdir(parents=True)
@@ -79,7 +79,7 @@ def target(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Target:
     write_module(work, found)
     monkeypatch.syspath_prepend(work)
     monkeypatch.setenv("HOSTILE_SECRET", SECRET)
-    monkeypatch.setenv("HOME", str(outside))
+    monkeypatch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
     rng = np.random.default_rng(0)
     parts = [rng.integers(0, 256, (n, 3072), dtype=np.uint8) for n in (1000, 200)]
     made = parts[0], parts[0][:, 0] % 10, parts[1], parts[1][:, 0] % 10
