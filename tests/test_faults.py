@@ -1,0 +1,148 @@
+"""Sweeps that are killed, stopped, starved of disk, damaged and lied to go on to the table of an undisturbed one."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import time
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+import pytest
+from disturbed_sweeps import LAUNCHERS, STAGES, Sweep, differences, undisturbed
+from entry_points import file_hashes
+from faults import (
+    FAULTS,
+    Fault,
+    clock,
+    damage,
+    damaged_record,
+    full_disk,
+    full_tmpfs,
+    hanging_worker,
+    has_worker_timeout,
+    kill,
+    stop,
+    two_controllers,
+)
+
+pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="finds worker processes in /proc")
+
+STOPS = [partial(stop, number) for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)]
+
+
+class Expected:
+    """Undisturbed sweeps, each made when it is first asked for."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._made: dict[tuple[str, bool, tuple[str, ...]], Sweep] = {}
+
+    def __call__(self, launcher: str, nan: bool, settings: tuple[str, ...]) -> Path:
+        key = launcher, nan, settings
+        if key not in self._made:
+            self._made[key] = undisturbed(self._folder / str(len(self._made)), *key)
+        return self._made[key].folder
+
+
+@pytest.fixture(scope="module")
+def expected(cifar_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Expected:
+    return Expected(tmp_path_factory.mktemp("undisturbed"))
+
+
+def disturbed(
+    cwd: Path,
+    expected: Expected,
+    faults: Sequence[Fault],
+    seed: int = 0,
+    launcher: str = "population",
+    nan: bool = False,
+    *settings: str,
+) -> Sweep:
+    """A sweep with faults, one after the other, that must end as the undisturbed one did."""
+    rng, sweep = random.Random(seed), Sweep(cwd, launcher, nan, settings)
+    for fault in faults:
+        fault(sweep, rng)
+    sweep.finish()
+    assert differences(sweep.folder, expected(launcher, nan, settings)) == []
+    return sweep
+
+
+def test_the_undisturbed_sweep_has_two_populations_of_ten(expected: Expected) -> None:
+    folder = expected("population", False, ())
+    assert [len([path for path in (folder / stage).iterdir() if path.is_dir()]) for stage in STAGES] == [20, 6, 3]
+    metrics = [(folder / "a" / str(i) / "metrics.json").read_text() for i in range(20)]
+    assert all('"population": 10,' in text for text in metrics)
+
+
+def test_kills(expected: Expected, tmp_path: Path) -> None:
+    faults = [partial(kill, victim) for victim in ("controller", "worker", "group")]
+    assert disturbed(tmp_path, expected, faults).again == 0
+
+
+def test_signals(expected: Expected, tmp_path: Path) -> None:
+    assert disturbed(tmp_path, expected, STOPS).again == 0
+
+
+def test_full_disk(expected: Expected, tmp_path: Path) -> None:
+    disturbed(tmp_path, expected, [full_disk, full_disk], seed=1)
+
+
+def test_damaged_files(expected: Expected, tmp_path: Path) -> None:
+    disturbed(tmp_path, expected, [damage, damaged_record], seed=1)
+
+
+def test_two_controllers_and_a_clock_that_jumps_back(expected: Expected, tmp_path: Path) -> None:
+    disturbed(tmp_path, expected, [clock, two_controllers])
+
+
+def test_workers_of_a_dead_controller_write_nothing_more(cifar_root: Path, tmp_path: Path) -> None:
+    sweep = Sweep(tmp_path)
+    sweep.start()
+    assert sweep.wait_until(partial(sweep.begun, 3))
+    assert sweep.process is not None
+    os.kill(sweep.process.pid, signal.SIGKILL)
+    sweep.process.wait()
+    time.sleep(0.5)
+    left = file_hashes(tmp_path)
+    time.sleep(1.0)
+    assert file_hashes(tmp_path) == left
+    sweep.end()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("victim", ["controller", "worker", "group"])
+@pytest.mark.parametrize("launcher", LAUNCHERS)
+def test_five_kills(launcher: str, victim: str, expected: Expected, tmp_path: Path) -> None:
+    if (launcher, victim) != ("basic", "worker"):
+        disturbed(tmp_path, expected, [partial(kill, victim)] * 5, 2, launcher)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("launcher", LAUNCHERS)
+def test_signals_with_each_launcher(launcher: str, expected: Expected, tmp_path: Path) -> None:
+    disturbed(tmp_path, expected, STOPS, 0, launcher)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("name", ["damaged files", "full disk (limit on files)", "full disk (tmpfs)"])
+def test_disks(name: str, seed: int, expected: Expected, tmp_path: Path) -> None:
+    if FAULTS[name] is full_tmpfs and os.geteuid() != 0:
+        pytest.skip("root alone can mount a tmpfs")
+    disturbed(tmp_path, expected, [FAULTS[name]], seed)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not has_worker_timeout(), reason="there is no such setting yet")
+def test_a_hanging_worker(expected: Expected, tmp_path: Path) -> None:
+    disturbed(tmp_path, expected, [hanging_worker], 0, "population", False, "worker_timeout=5")
+
+
+@pytest.mark.slow
+def test_a_member_that_diverges(expected: Expected, tmp_path: Path) -> None:
+    sweep = disturbed(tmp_path, expected, [partial(kill, "group")] * 2, 0, "population", True)
+    statuses = [(sweep.folder / "a" / str(i) / "metrics.json").read_text() for i in range(20)]
+    assert ['"status": "diverged"' in text for text in statuses] == [False] * 19 + [True]
