@@ -101,9 +101,12 @@ def go_on(folder: Path, arguments: Sequence[str]) -> None:
 
 
 def _train(job: Job, patience: float) -> None:
+    from kls.limits import require_runs, require_training
     from kls.progress import Progress
     from kls.training import train
 
+    require_training(job.settings)
+    require_runs(job.folder, [(job.settings, 1)])
     try:
         with Progress(job.settings.progress) as progress:
             train([job], progress.update, patience)

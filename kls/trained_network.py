@@ -13,6 +13,7 @@ from kls.core.streams import stream
 from kls.data.dataset import DataSet
 from kls.errors import UserError
 from kls.records import names
+from kls.records.arrays import check_shapes
 from kls.records.run_folder import RunFolder
 from kls.settings import Settings
 from kls.validation import validate
@@ -62,7 +63,7 @@ def load_network(folder: Path, checkpoint: str, settings: Settings, data: DataSe
         needed = network.member_state(0)
         if wanted != kept:
             needed = {parameter.name: needed[parameter.name] for parameter in network.parameters}
-        _check(state, needed | {"step": np.array(0)})
+        check_shapes(state, needed | {"step": np.array(0)})
         if wanted == kept:
             network.load_member(0, state)
         else:
@@ -71,16 +72,6 @@ def load_network(folder: Path, checkpoint: str, settings: Settings, data: DataSe
     except ValueError as error:
         raise UserError(f"{folder / checkpoint}: does not fit the run's settings ({error})") from None
     return network
-
-
-def _check(state: dict[str, np.ndarray], needed: dict[str, np.ndarray]) -> None:
-    """Raises ValueError unless each array that is needed is there in its shape and type; NumPy would make some fit."""
-    for name, array in needed.items():
-        found = state.get(name)
-        if found is None:
-            raise ValueError(f"{name} is missing")
-        if (found.shape, found.dtype) != (array.shape, array.dtype):
-            raise ValueError(f"{name} is {found.dtype} {found.shape} and should be {array.dtype} {array.shape}")
 
 
 def _observe(network: Network, settings: Settings, data: DataSet, step: int) -> None:

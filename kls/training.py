@@ -20,6 +20,7 @@ from kls.data.dataset import DataSet
 from kls.errors import UserError
 from kls.pruning import Pruning
 from kls.records import names
+from kls.records.arrays import check_shapes
 from kls.records.lock import only_process, show_life
 from kls.resume_point import resume_point
 from kls.run_record import RunRecord
@@ -100,8 +101,9 @@ class Session:
         states = resume_point(self.records, self.snapshots.files if self.snapshots else {})
         for i, state in states.items():
             try:
+                check_shapes(state, self.population.member_state(i))
                 self.population.load_member(i, state)
-            except (KeyError, ValueError) as error:
+            except (KeyError, TypeError, ValueError) as error:
                 path = self.records[i].folder.path / names.LAST
                 raise UserError(f"{path}: does not fit the run's settings ({error})") from None
             self.records[i].resume(state)

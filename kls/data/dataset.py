@@ -69,7 +69,8 @@ class DataSet:
     @property
     def facts(self) -> dict[str, str]:
         """What tells this data set from others, for the records of a run."""
-        return {"data": self.name, "data_fingerprint": self.fingerprint}
+        axes = {} if self.projection is None else {"axes_fingerprint": self.projection.fingerprint}
+        return {"data": self.name, "data_fingerprint": self.fingerprint, **axes}
 
     @property
     def pixels(self) -> DataSet:

@@ -16,11 +16,6 @@ from kls.errors import UserError
 from kls.flat_settings import shown
 
 LARGEST = {"n_jobs": 1024, "max_members": 1000}
-LAUNCHERS = (
-    "kls.plugins.population_launcher.PopulationLauncher",
-    "hydra_plugins.hydra_joblib_launcher.joblib_launcher.JoblibLauncher",
-    "hydra._internal.core_plugins.basic_launcher.BasicLauncher",
-)
 
 
 @dataclass
@@ -40,10 +35,7 @@ ConfigStore.instance().store(group="hydra/launcher", name="population", node=Pop
 
 
 def check_launcher(config: Mapping[str, Any]) -> None:
-    """Raises UserError where hydra.launcher, of whatever kind, cannot run a sweep."""
-    target = config.get("_target_")
-    if target not in LAUNCHERS or any(str(key).startswith("_") and key != "_target_" for key in config):
-        raise UserError(f"hydra.launcher: must be one of population, joblib and basic, not {shown(target)}")
+    """Raises UserError where a number of hydra.launcher, of whatever kind, cannot be used."""
     for key in LARGEST.keys() & config.keys():
         value = config[key]
         whole = isinstance(value, int) and not isinstance(value, bool)
@@ -51,6 +43,9 @@ def check_launcher(config: Mapping[str, Any]) -> None:
             every = ", or -1 for as many as cores" if key == "n_jobs" else ""
             told = f"must be a whole number from 1 to {LARGEST[key]}{every}"
             raise UserError(f"hydra.launcher.{key}={shown(value)}: {told}")
+    timeout = config.get("worker_timeout", 1.0)
+    if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not 0 < timeout < 1e9:
+        raise UserError(f"hydra.launcher.worker_timeout={shown(timeout)}: must be seconds, above 0 and below 1e9")
 
 
 class PopulationLauncher(Launcher):

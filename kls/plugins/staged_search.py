@@ -14,14 +14,16 @@ import optuna
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.types import HydraContext, TaskFunction
 from hydra_plugins.hydra_optuna_sweeper.optuna_sweeper import OptunaSweeper
+from joblib import cpu_count
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from optuna.trial import TrialState
 
-from kls import environment
+from kls import environment, limits
 from kls.errors import UserError
 from kls.flat_settings import MANNER, flatten
 from kls.plugins import samplers
 from kls.plugins.job_keeper import JobKeeper
+from kls.plugins.population_launcher import check_launcher
 from kls.plugins.search_space import ad_hoc_stage, as_text, distribution_overrides, meant_for_jobs, trial_value
 from kls.plugins.trial_storage import ENDED, FAULTS, opened, restore_trials, write_trials
 from kls.records import names
@@ -31,6 +33,7 @@ from kls.records.run_folder import RunFolder
 from kls.resume import quoted
 from kls.settings import Settings
 from kls.sweep import intervals
+from kls.sweep.corner_points import corner_points
 from kls.sweep.intervals import Range, Trial
 from kls.sweep.record import SweepRecord
 from kls.sweep.stages import Search, Stage
@@ -77,6 +80,7 @@ class StagedSearch:
         logging.getLogger("hydra_plugins").setLevel(logging.ERROR)  # JobKeeper tells of failures
         logging.getLogger("hydra").setLevel(logging.WARNING)
         with only_process(self.folder):
+            self._check_disk(settings)
             resume = self.config.resume is not None
             self.record = SweepRecord(
                 self.folder, self._definition(settings[0]), self.arguments, resume, self._facts()
@@ -98,6 +102,14 @@ class StagedSearch:
             self.record.set_status(names.FINISHED)
             self._report()
 
+    def _check_disk(self, settings: Sequence[Settings]) -> None:
+        """Raises UserError where there is no room for the runs that are not there yet."""
+        runs = []
+        for stage, one in zip(self.search.stages, settings, strict=True):
+            begun = sum(1 for _ in (self.folder / stage.name).glob(f"*/{names.LAST}"))
+            runs.append((one, max(stage.n_trials - begun, 0)))
+        limits.require_runs(self.folder, runs)
+
     def _facts(self) -> dict[str, Any]:
         folders = [
             entry.path.removeprefix("file://")
@@ -112,10 +124,11 @@ class StagedSearch:
                 self._run_stage(stage)
 
     def _check_before_any_job(self) -> list[Settings]:
-        """Settings of the first job of every stage. Each text of a list is composed too: it may choose a file of conf/.
+        """Settings of a job of every stage; those at the corners of what is searched are checked as well.
 
         Raises UserError, or Hydra's exception for an unknown key or choice.
         """
+        check_launcher(self.config.hydra.launcher)
         rule = self.config.pruning.rule
         if rule and all(stage.scores_test for stage in self.search.stages):
             raise UserError(f"pruning.rule={rule}: all stages score the test set, and those that do are never pruned")
@@ -125,14 +138,31 @@ class StagedSearch:
             clash = given & (set(stage.params) | ({"seed"} if stage.confirm else set()))
             if clash:
                 raise UserError(f"{min(clash)}: stage {stage.name} sets it for each trial; leave it out")
-            point = stage.first_point
-            found.append(validate(self._composed(stage, point)))
-            for name, parameter in stage.params.items():
-                for text in (value for value in (parameter.values or ())[1:] if isinstance(value, str)):
-                    self._composed(stage, point | {name: text})
+            points = [self._settings(stage, point) for point in corner_points(stage, self.search.stages)]
+            for settings in points:
+                self._check_memory(settings, stage)
+            found.append(points[0])
             if stage.trials is not None:
                 samplers.sampler_of(stage)
         return found
+
+    def _settings(self, stage: Stage, point: dict[str, Any]) -> Settings:
+        """The settings of a possible job of a stage."""
+        try:
+            return validate(self._composed(stage, point))
+        except UserError as error:
+            raise UserError("\n".join(f"stage {stage.name}: {line}" for line in str(error).splitlines())) from None
+
+    def _check_memory(self, settings: Settings, stage: Stage) -> None:
+        launcher = self.config.hydra.launcher
+        together = "max_members" in launcher
+        processes = launcher.get("n_jobs", 1)
+        limits.require_training(
+            settings,
+            min(stage.n_trials, LARGEST_BATCH),
+            cpu_count() if processes == -1 else processes,
+            launcher.max_members if together else 1,
+        )
 
     def _composed(self, stage: Stage, params: dict[str, Any]) -> dict[str, Any]:
         overrides = [*self._job_arguments(stage), *(f"{name}={as_text(value)}" for name, value in params.items())]

@@ -32,12 +32,14 @@ _HEADER = re.compile(
 _END = struct.Struct("<4s6xH10x")  # of a zip file without a comment: signature, number of members
 
 
-def write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
+def write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]], keep: Path | None = None) -> None:
     """Write the arrays under their names as npz, whole or not at all; ``numpy.load`` reads it too.
+
+    keep: what the file that was there before is renamed to.
 
     Raises ValueError where one holds objects, OSError where the file cannot be written.
     """
-    with atomic_path(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
+    with atomic_path(path, keep) as temporary, zipfile.ZipFile(temporary, "w") as archive:
         for name, array in arrays.items():
             with archive.open(f"{name}{SUFFIX}", "w", force_zip64=True) as member:
                 np.lib.format.write_array(member, np.asanyarray(array), version=(1, 0), allow_pickle=False)
@@ -67,6 +69,20 @@ def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
     except Exception as error:  # a damaged zip raises many kinds
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise DamageError(f"{path}: does not hold whole arrays ({reason})") from None
+
+
+def check_shapes(found: Mapping[str, NDArray[Any]], needed: Mapping[str, NDArray[Any]]) -> None:
+    """Raises ValueError unless each array that is needed is there in its shape and type; NumPy would make some fit.
+
+    Texts may have any length.
+    """
+    for name, array in needed.items():
+        there = found.get(name)
+        if there is None:
+            raise ValueError(f"{name} is missing")
+        same_type = there.dtype == array.dtype or there.dtype.kind == array.dtype.kind == "U"
+        if there.shape != array.shape or not same_type:
+            raise ValueError(f"{name} is {there.dtype} {there.shape} and should be {array.dtype} {array.shape}")
 
 
 def _check(members: list[zipfile.ZipInfo], file_size: int) -> None:

@@ -12,6 +12,7 @@ import io
 import json
 import logging
 import re
+import stat
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -129,6 +130,8 @@ def read_csv(path: Path) -> list[dict[str, str]]:
 def read_text(path: Path) -> str:
     """The file's text. Raises FileNotFoundError; DamageError where it is no text, too large or cannot be read."""
     try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise DamageError(f"{path}: is not a regular file")
         with path.open("rb") as file:
             data = file.read(_LARGEST + 1)
         if len(data) > _LARGEST:

@@ -11,11 +11,12 @@ from filelock import FileLock, Timeout
 
 from kls.errors import UserError
 from kls.records import names
+from kls.records.atomic import remove_leftovers
 
 
 @contextmanager
 def only_process(*folders: Path, patience: float = 0.0) -> Iterator[None]:
-    """Hold the locks of folders; they end with the process, however that ends.
+    """Hold the locks of folders; they end with the process, however that ends. What killed ones left is removed.
 
     patience: seconds to wait for another process to leave. Raises UserError where one does not, OSError where the
     lock cannot be written.
@@ -30,6 +31,7 @@ def only_process(*folders: Path, patience: float = 0.0) -> Iterator[None]:
                     f"{folder}: another process is at work here; wait for it, or stop it first"
                 ) from None
             path.write_text(str(os.getpid()), encoding="utf-8")
+            remove_leftovers(folder)
         yield
 
 

@@ -10,8 +10,7 @@ import numpy as np
 
 from kls.errors import DamageError, UserError
 from kls.records import checked, names
-from kls.records.arrays import read_arrays
-from kls.records.atomic import atomic_path
+from kls.records.arrays import read_arrays, write_arrays
 
 
 class RunFolder:
@@ -72,10 +71,7 @@ class RunFolder:
 
     def write_checkpoint(self, name: str, state: Mapping[str, np.ndarray]) -> None:
         """Arrays of numbers or strings, as npz; never pickled objects. Of last.npz the one before is kept."""
-        path = self.path / name
-        keep = self.path / names.PREVIOUS if name == names.LAST else None
-        with atomic_path(path, keep) as temporary, temporary.open("wb") as file:
-            np.savez(file, allow_pickle=False, **state)
+        write_arrays(self.path / name, state, self.path / names.PREVIOUS if name == names.LAST else None)
 
     def read_checkpoint(self, name: str) -> dict[str, np.ndarray]:
         """Arrays as written. Raises UserError where the file is missing, DamageError where it is damaged."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,8 @@ from typing import Any
 from kls.errors import DamageError, UserError
 from kls.records import checked, names
 from kls.records.folders import refuse_used
+
+log = logging.getLogger("kls")
 
 
 class SweepRecord:
@@ -43,6 +46,9 @@ class SweepRecord:
             if changed:
                 raise UserError(f"{folder}: a sweep goes on as it began; changed: {'; '.join(changed)}")
             self.content["overrides"] = before["overrides"]
+            for key in facts.keys() & before.keys() - {"config_dir"}:
+                if before[key] != facts[key]:
+                    log.warning("%s was %s and is now %s: what is left may differ", key, before[key], facts[key])
         else:
             stages = [stage["name"] for stage in definition["stages"]]
             refuse_used(folder, [*names.FILES_OF_A_SWEEP, *stages], "a sweep")

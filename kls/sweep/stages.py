@@ -169,13 +169,6 @@ class Stage(_Part):
         return self
 
     @property
-    def first_point(self) -> dict[str, Any]:
-        """A value of each parameter whose range is known before any trial."""
-        known = {name: p.values[0] if p.values is not None else p.low for name, p in self.params.items()}
-        whole = {name for name, p in self.params.items() if p.integer and p.values is None}
-        return {n: round(v) if n in whole else v for n, v in known.items() if v is not None}
-
-    @property
     def n_trials(self) -> int:
         """How many trials it has, or at most has: fewer settings than asked for may be there to be confirmed."""
         if self.confirm:
