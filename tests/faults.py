@@ -56,10 +56,17 @@ def stop(number: signal.Signals, sweep: Sweep, rng: random.Random) -> None:
     if not sweep.wait_until(lambda: sum(_steps(run) for run in _runs(sweep)) > known):
         return  # nothing was left to be done
     assert sweep.process is not None
+    workers = sweep.workers()
     sweep.process.send_signal(number)
+    sweep.wait_until(lambda: False)
+    gone_by = time.monotonic() + 10.0
+    while (left := [pid for pid in workers if alive(pid)]) and time.monotonic() < gone_by:
+        time.sleep(0.01)
     status = sweep.end()
     if status == 0:
         return  # it was too late
+    assert left == [], "workers outlive the sweep"
+    assert f"resume={sweep.folder}" in sweep.text()[before:]
     assert status == EXITS[number], (status, sweep.text()[before:][-2000:])
     assert error_lines(sweep, before) == []
     record = json.loads((sweep.folder / names.SWEEP).read_text())
@@ -182,6 +189,14 @@ def two_controllers(sweep: Sweep, rng: random.Random) -> None:
         (line,) = error_lines(sweep, before)
         assert "another process" in line
     assert sweep.end() == 0
+
+
+def alive(pid: int) -> bool:
+    """Whether there is such a process, and it has not ended."""
+    try:
+        return (Path("/proc") / str(pid) / "stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 def _runs(sweep: Sweep) -> list[Path]:

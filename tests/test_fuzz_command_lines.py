@@ -45,7 +45,7 @@ STEPS = 20  # of a training that is not stopped by its settings
 HYDRA = (
     "hydra.verbose=true", "hydra.verbose=[[1]]", "hydra.verbose=[kls]", "hydra.verbose=5",
     "hydra.run.dir=outputs/mine",
-    "hydra.run.dir=a_file/x", "hydra.run.dir=null", "hydra.run.dir=''", "hydra.run.dir=5", "hydra.run=5",
+    "hydra.run.dir=a_file/x", "hydra.run.dir=null", "hydra.run.dir=''", "hydra.run=5",
     "hydra.sweep.dir=a_file/x",
     "hydra.output_subdir=null", "hydra.output_subdir=5", "hydra.job.chdir=true", "hydra.job.chdir=maybe",
     "hydra.job=null", "hydra.job.name=''",
@@ -86,7 +86,7 @@ ROOT = st.sampled_from(ROOTS).map(lambda root: f"data.root={root}")
 def place(cifar_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A folder to call from, with a file, a finished run and a finished sweep of two runs; nothing is fetched."""
 
-    def small_pictures(seed: int) -> tuple[object, ...]:
+    def small_pictures(*_: object) -> tuple[object, ...]:
         import numpy as np
 
         rng = np.random.default_rng(0)

@@ -83,7 +83,7 @@ def target(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch
     rng = np.random.default_rng(0)
     parts = [rng.integers(0, 256, (n, 3072), dtype=np.uint8) for n in (1000, 200)]
     made = parts[0], parts[0][:, 0] % 10, parts[1], parts[1][:, 0] % 10
-    monkeypatch.setattr(synthetic_cache, "make_pictures", lambda seed: made)
+    monkeypatch.setattr(synthetic_cache, "make_pictures", lambda *_: made)
     return found
 
 
