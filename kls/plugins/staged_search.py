@@ -27,6 +27,7 @@ from kls.plugins.population_launcher import check_launcher
 from kls.plugins.search_space import ad_hoc_stage, as_text, distribution_overrides, meant_for_jobs, trial_value
 from kls.plugins.trial_storage import ENDED, FAULTS, opened, restore_trials, write_trials
 from kls.records import names
+from kls.records.atomic import remove_leftovers
 from kls.records.folders import refuse_links
 from kls.records.lock import only_process
 from kls.records.run_folder import RunFolder
@@ -195,6 +196,7 @@ class StagedSearch:
         folder = self.folder / stage.name
         folder.mkdir(exist_ok=True)
         refuse_links(folder)
+        remove_leftovers(folder)
         ranges, points = self._space(stage)
         n_trials = len(points) if points else stage.trials
         assert n_trials is not None
