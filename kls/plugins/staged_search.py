@@ -12,6 +12,7 @@ from typing import Any
 
 import optuna
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.utils import configure_log
 from hydra.types import HydraContext, TaskFunction
 from hydra_plugins.hydra_optuna_sweeper.optuna_sweeper import OptunaSweeper
 from joblib import cpu_count
@@ -91,6 +92,8 @@ class StagedSearch:
                 self._run_stages()
             except KeyboardInterrupt:
                 self.record.set_status(names.INTERRUPTED)
+                hydra = self.config.hydra  # whose logging a job that was stopped has taken the place of
+                configure_log(hydra.hydra_logging, hydra.verbose, execution_whitelist=self.context.execution_whitelist)
                 log.warning("stopped; %s", go_on)
                 raise
             except (OSError, MemoryError, *FAULTS) as error:
