@@ -88,7 +88,7 @@ def test_files_do_not_depend_on_user_settings_and_change_none(tmp_path: Path) ->
         assert dict(matplotlib.rcParams) == before
     for path in (tmp_path / "first").iterdir():
         assert path.read_bytes() == (tmp_path / "second" / path.name).read_bytes()
-        assert b"Software" not in path.read_bytes()
+        assert b"Matplotlib" not in path.read_bytes()
 
 
 def test_pyplot_stays_unloaded() -> None:

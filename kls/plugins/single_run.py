@@ -65,8 +65,7 @@ class SingleRun:
         assert isinstance(content, dict)
         self._check({str(key): value for key, value in content.items()})
         folder = Path(str(config.hydra.run.dir))
-        if config.resume is None:
-            _refuse_a_used_one(folder, config)
+        _refuse_a_used_one(folder, config)
         new_folder.make(folder)
         records = [] if config.hydra.output_subdir is None else [folder / config.hydra.output_subdir]
         files = [*(place / name for place in records for name in HYDRA_FILES), folder / f"{config.hydra.job.name}.log"]

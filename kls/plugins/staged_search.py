@@ -12,6 +12,7 @@ from typing import Any
 
 import optuna
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.utils import configure_log
 from hydra.types import HydraContext, TaskFunction
 from hydra_plugins.hydra_optuna_sweeper.optuna_sweeper import OptunaSweeper
 from joblib import cpu_count
@@ -27,6 +28,7 @@ from kls.plugins.population_launcher import check_launcher
 from kls.plugins.search_space import ad_hoc_stage, as_text, distribution_overrides, meant_for_jobs, trial_value
 from kls.plugins.trial_storage import ENDED, FAULTS, opened, restore_trials, write_trials
 from kls.records import names
+from kls.records.atomic import remove_leftovers
 from kls.records.folders import refuse_links
 from kls.records.lock import only_process
 from kls.records.run_folder import RunFolder
@@ -90,6 +92,8 @@ class StagedSearch:
                 self._run_stages()
             except KeyboardInterrupt:
                 self.record.set_status(names.INTERRUPTED)
+                hydra = self.config.hydra  # whose logging a job that was stopped has taken the place of
+                configure_log(hydra.hydra_logging, hydra.verbose, execution_whitelist=self.context.execution_whitelist)
                 log.warning("stopped; %s", go_on)
                 raise
             except (OSError, MemoryError, *FAULTS) as error:
@@ -195,6 +199,7 @@ class StagedSearch:
         folder = self.folder / stage.name
         folder.mkdir(exist_ok=True)
         refuse_links(folder)
+        remove_leftovers(folder)
         ranges, points = self._space(stage)
         n_trials = len(points) if points else stage.trials
         assert n_trials is not None

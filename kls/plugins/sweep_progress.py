@@ -60,15 +60,22 @@ class SweepProgress:
 def look(folders: Sequence[Path]) -> tuple[float, str]:
     """Share of the steps made, and a line: how many runs have ended, are running, and the best so far."""
     found = [_metrics(folder) for folder in folders]
-    ended = [m for m in found if m.get(names.STATUS) in names.ENDED]
-    running = sum(m.get(names.STATUS) == names.RUNNING for m in found)
-    made = sum(1.0 if m in ended else (m.get("steps") or 0) / (m.get("planned_steps") or 1) for m in found)
-    failed = sum(m.get(names.STATUS) == names.FAILED for m in ended)
-    best = max((m[names.BEST_VALUE] for m in found if m.get(names.BEST_VALUE) is not None), default=None)
-    line = f"{len(ended)}/{len(folders)} ended, {running} running"
+    statuses = [m.get(names.STATUS) for m in found]
+    ended = [status in (*names.ENDED, names.FAILED) for status in statuses]
+    made = sum(
+        1.0 if end else _number(m.get("steps")) / max(_number(m.get("planned_steps")), 1.0)
+        for m, end in zip(found, ended, strict=True)
+    )
+    failed, running = statuses.count(names.FAILED), statuses.count(names.RUNNING)
+    best = max((_number(m[names.BEST_VALUE]) for m in found if m.get(names.BEST_VALUE) is not None), default=None)
+    line = f"{sum(ended)}/{len(folders)} ended, {running} running"
     line += f", {failed} failed" if failed else ""
     line += f", best validation {best:.2%}" if best is not None else ""
     return made / max(len(folders), 1), line
+
+
+def _number(value: Any) -> float:
+    return float(value) if isinstance(value, int | float) else 0.0
 
 
 def _metrics(folder: Path) -> dict[str, Any]:

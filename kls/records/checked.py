@@ -40,11 +40,12 @@ def read_json(path: Path) -> dict[str, Any]:
     """The dict as written. Raises FileNotFoundError; DamageError where it is anything else."""
     try:
         content = json.loads(read_text(path))
+        if not isinstance(content, dict):
+            raise DamageError(f"{path}: holds no JSON object")
+        fits = CHECKSUM not in content or content.pop(CHECKSUM) == _json_digest(content)
     except (ValueError, RecursionError) as error:
         raise DamageError(f"{path}: not valid JSON ({_short(error)})") from None
-    if not isinstance(content, dict):
-        raise DamageError(f"{path}: holds no JSON object")
-    if CHECKSUM in content and content.pop(CHECKSUM) != _json_digest(content):
+    if not fits:
         raise DamageError(f"{path}: does not fit its checksum; it was damaged or changed")
     return content
 
@@ -112,13 +113,16 @@ def write_csv(path: Path, rows: Sequence[Mapping[str, Any]], columns: Sequence[s
     write_text(path, _csv_text([[*lines[0], CHECKSUM], *([*line, digest] for line in lines[1:])]))
 
 
-def read_csv(path: Path) -> list[dict[str, str]]:
-    """Rows as written, all values as texts. Raises FileNotFoundError; DamageError where it is anything else."""
+def read_csv(path: Path, columns: Sequence[str] = ()) -> list[dict[str, str]]:
+    """Rows as written, all values as texts.
+
+    columns: those that it must have. Raises FileNotFoundError; DamageError where it is anything else.
+    """
     try:
         lines = list(csv.reader(io.StringIO(read_text(path), newline=""), strict=True))
     except csv.Error as error:
         raise DamageError(f"{path}: not valid CSV ({error})") from None
-    if not lines or any(len(line) != len(lines[0]) for line in lines):
+    if not lines or any(len(line) != len(lines[0]) for line in lines) or not {*columns} <= {*lines[0]}:
         raise DamageError(f"{path}: is empty or was cut")
     if lines[0][-1] == CHECKSUM:
         found = {line.pop() for line in lines} - {CHECKSUM}
@@ -178,7 +182,7 @@ def parse_yaml(source: object, text: str) -> Any:
     """
     try:
         return yaml.load(text, Loader=_Loader)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+    except (yaml.YAMLError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:  # by tags
         raise DamageError(f"{source}: not valid YAML ({_short(error)})") from None
 
 

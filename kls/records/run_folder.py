@@ -64,7 +64,7 @@ class RunFolder:
         try:
             return [
                 {column: (int if column == "step" else float)(row[column]) for column in names.HISTORY_COLUMNS}
-                for row in checked.read_csv(path)
+                for row in checked.read_csv(path, names.HISTORY_COLUMNS)
             ]
         except (FileNotFoundError, KeyError, ValueError) as error:
             raise DamageError(f"{path}: cannot be read as a history ({error!r})") from None
