@@ -14,13 +14,14 @@ import signal
 import subprocess
 import sys
 import time
+import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from entry_points import DATA, arrays_of, metrics_of
+from entry_points import DATA, Array, arrays_of, metrics_of
 from small_sweeps import SCRIPT, stages_argument, trials_of
 
 from kls.records import names
@@ -213,15 +214,25 @@ def _run_differences(got: Path, expected: Path) -> Iterator[str]:
     ]
     if scores[0] != scores[1]:
         yield names.METRICS
-    if (got / names.HISTORY).read_bytes() != (expected / names.HISTORY).read_bytes():
-        yield names.HISTORY
-    for name in (names.LAST, names.BEST):
-        if (got / name).exists() != (expected / name).exists():
-            yield f"{name} is there in one alone"
-        elif (got / name).exists():
-            a, b = arrays_of(got, name), arrays_of(expected, name)
-            if a.keys() != b.keys() or any(a[key].tobytes() != b[key].tobytes() for key in a if key not in names.TIMES):
+    for name in (names.HISTORY, names.LAST, names.BEST):
+        if not (got / name).exists() or not (expected / name).exists():
+            if (got / name).exists() != (expected / name).exists():
+                yield f"{name} is there in one alone"
+        elif name == names.HISTORY:
+            if (got / name).read_bytes() != (expected / name).read_bytes():
                 yield name
+        else:
+            a, b = (_arrays(run, name) for run in (got, expected))
+            if a is None or b is None or a.keys() != b.keys() or any(a[k].tobytes() != b[k].tobytes() for k in a):
+                yield name
+
+
+def _arrays(run: Path, name: str) -> dict[str, Array] | None:
+    """A checkpoint, but for times; None where it is damaged."""
+    try:
+        return {key: value for key, value in arrays_of(run, name).items() if key not in names.TIMES}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile):
+        return None
 
 
 def undisturbed(cwd: Path, launcher: str = "population", nan: bool = False, settings: tuple[str, ...] = ()) -> Sweep:
