@@ -278,15 +278,14 @@ def test_folders_that_cannot_be_evaluated(folder: Path, tmp_path: Path) -> None:
     line = mistake(evaluate_in(tmp_path, "run", "--checkpoint", "best"))
     assert line == "run/best.npz: there is no checkpoint yet"
     (folder / names.LAST).write_bytes(b"")
-    assert mistake(evaluate_in(tmp_path, "run")).startswith("run/last.npz: cannot be read as a checkpoint (")
-    config = (folder / names.CONFIG).read_text(encoding="utf-8")
-    (folder / names.CONFIG).write_text(config.replace("batch_size: 50", "batch_size: 0"), encoding="utf-8")
+    assert mistake(evaluate_in(tmp_path, "run")).startswith("run/last.npz: does not hold whole arrays (")
+    RunFolder(folder).write_config(config_of(folder) | {"batch_size": 0})
     assert mistake(evaluate_in(tmp_path, "run")) == "run/config.yaml: batch_size=0: must be greater than or equal to 1"
 
 
 def test_checkpoint_of_another_network(folder: Path, tmp_path: Path) -> None:
-    config = (folder / names.CONFIG).read_text(encoding="utf-8")
-    (folder / names.CONFIG).write_text(config.replace("- 20\n", "- 21\n"), encoding="utf-8")
+    config = config_of(folder)
+    RunFolder(folder).write_config(config | {"model": config["model"] | {"hidden": [21, 10]}})
     line = mistake(evaluate_in(tmp_path, "run"))
     assert line == (
         "run/last.npz: does not fit the run's settings (W1 is float32 (3072, 20) and should be float32 (3072, 21))"

@@ -79,7 +79,7 @@ def test_members_of_one_population(command: str) -> None:
         "data.test_augmentation.share=0.5",
         "evaluation.test=false",
         "evaluation.every_steps=9",
-        "ensemble.snapshots=2",
+        "ensemble.snapshots=1",
         "pruning.rule=median",
         "pruning.n_warmup=1",
     ],
@@ -89,7 +89,7 @@ def test_members_of_different_populations(command: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "setting", ["ensemble.snapshots=2", "pruning.rule=halving", "pruning.rule=median pruning.at=epoch"]
+    "setting", ["ensemble.snapshots=1", "pruning.rule=halving", "pruning.rule=median pruning.at=epoch"]
 )
 def test_cycles_of_one_length_where_something_is_done_at_their_ends(setting: str) -> None:
     longer = "optimizer.schedule.n_s=4500 optimizer.schedule.cycles=1"

@@ -24,7 +24,7 @@ from small_sweeps import ALONE, FOLDER, SCRIPT, TINY, job_folders, sweep_in, swe
 
 from kls.cli import project_root
 from kls.errors import UserError
-from kls.plugins.population_launcher import LAUNCHERS, PopulationLauncher, check_launcher
+from kls.plugins.population_launcher import PopulationLauncher, check_launcher
 from kls.plugins.staged_sweeper import StagedSweeper
 from kls.records import names
 

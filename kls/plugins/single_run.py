@@ -68,7 +68,8 @@ class SingleRun:
         _refuse_a_used_one(folder, config)
         new_folder.make(folder)
         records = [] if config.hydra.output_subdir is None else [folder / config.hydra.output_subdir]
-        files = [*(place / name for place in records for name in HYDRA_FILES), folder / f"{config.hydra.job.name}.log"]
+        files = [place / name for place in records for name in HYDRA_FILES]
+        files += [folder / f"{config.hydra.job.name}.log", folder / names.LOCK]
         self._written = [path.absolute() for path in (*files, *records) if not path.exists()]
         self.folder = folder.absolute()
 

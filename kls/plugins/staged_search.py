@@ -155,7 +155,8 @@ class StagedSearch:
         try:
             return validate(self._composed(stage, point))
         except UserError as error:
-            raise UserError("\n".join(f"stage {stage.name}: {line}" for line in str(error).splitlines())) from None
+            where = f"stage {stage.name}: " if len(self.search.stages) > 1 else ""
+            raise UserError("\n".join(f"{where}{line}" for line in str(error).splitlines())) from None
 
     def _check_memory(self, settings: Settings, stage: Stage) -> None:
         launcher = self.config.hydra.launcher

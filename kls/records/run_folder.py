@@ -35,7 +35,10 @@ class RunFolder:
         path = self.path / names.CONFIG
         if not self.has(names.CONFIG):
             raise UserError(f"{path}: is missing")
-        checked.check_yaml(path, checked.read_text(path))
+        text = checked.read_text(path)
+        checked.check_yaml(path, text)
+        if not text.startswith("# checksum"):
+            self.read_config()
 
     def write_metrics(self, metrics: dict[str, Any]) -> None:
         checked.write_json(self.path / names.METRICS, metrics)

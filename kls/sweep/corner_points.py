@@ -34,7 +34,7 @@ def _ends(stage: Stage, name: str, stages: Mapping[str, Stage]) -> list[Any]:
     if parameter.values is None:
         low, high = _possible(stage, name, stages)
         return [round(low), round(high)] if parameter.integer else [low, high]
-    found: list[Any] = [value for value in parameter.values if not _is_number(value)]
+    found: list[Any] = [parameter.values[0], *(value for value in parameter.values if not _is_number(value))]
     for kind in (int, float):
         numbers = [value for value in parameter.values if _is_number(value) and isinstance(value, kind)]
         found += [min(numbers), max(numbers)] if numbers else []

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from kls.errors import DamageError, UserError
+from kls.escape import shortened
 from kls.records import checked, names
 from kls.records.folders import refuse_used
 
@@ -81,7 +82,7 @@ def read_sweep(folder: Path, restore: bool = False) -> dict[str, Any]:
         content = (checked.read_json_twice if restore else checked.read_json)(path)
     except FileNotFoundError:
         raise UserError(f"{folder}: not a sweep's folder, it has no {names.SWEEP}") from None
-    if not {"overrides", "status", "definition", "stages"} <= content.keys():
+    if restore and not {"overrides", "status", "definition", "stages"} <= content.keys():
         raise DamageError(f"{path}: holds no record of a sweep")
     return content
 
@@ -99,4 +100,4 @@ def _changes(old: Any, new: Any, where: str = "") -> list[str]:
         return [
             line for name, a, b in zip(names_, old, new, strict=True) for line in _changes(a, b, f"{where}[{name}]")
         ]
-    return [] if old == new else [f"{where}: {json.dumps(old)} -> {json.dumps(new)}"]
+    return [] if old == new else [f"{shortened(where)}: {shortened(json.dumps(old))} -> {shortened(json.dumps(new))}"]
