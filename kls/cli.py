@@ -26,6 +26,8 @@ from kls.plugins.targets import WHITELIST, check_arguments
 from kls.project import project_root
 from kls.validation import validate
 
+LONGEST_LINE = 800  # characters of a message
+
 logging.raiseExceptions = False  # a full disk or a closed pipe costs lines of the log, not the run; workers import this
 
 OmegaConf.register_resolver("new_folder", new_folder, use_cache=True, replace=True)
@@ -119,7 +121,12 @@ def reporting(main: Callable[[], None]) -> None:
 def _fail(line: str, error: BaseException) -> NoReturn:
     if os.environ.get("KLS_TRACEBACK") == "1":
         traceback.print_exception(error)
-    sys.exit(f"error: {printable(line)}")
+    sys.exit("\n".join(map(_cut, f"error: {printable(line)}".splitlines())))
+
+
+def _cut(line: str) -> str:
+    """A line of bounded length: its beginning, and its end, which may say what would be right."""
+    return line if len(line) <= LONGEST_LINE else f"{line[: LONGEST_LINE // 2]} ... {line[-LONGEST_LINE // 2 :]}"
 
 
 def _write_out() -> None:

@@ -111,7 +111,7 @@ def test_sweeps_of_one_name_in_two_paths_are_told_apart(tmp_path: Path, monkeypa
     [
         ("{", "not valid JSON"),
         ('{"stages": [{"trials": 3}]}', "stages.0.name: Field required"),
-        ("[1]", "holds no record"),
+        ("[1]", "holds no JSON object"),
     ],
 )
 def test_a_damaged_sweep_is_named_and_its_runs_are_read(tmp_path: Path, content: str, why: str) -> None:

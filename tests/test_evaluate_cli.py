@@ -9,7 +9,18 @@ from typing import Any
 
 import numpy as np
 import pytest
-from entry_points import SMALL, Array, arrays_of, evaluate_in, file_hashes, metrics_of, mistake, python, trained
+from entry_points import (
+    SMALL,
+    Array,
+    arrays_of,
+    config_of,
+    evaluate_in,
+    file_hashes,
+    metrics_of,
+    mistake,
+    python,
+    trained,
+)
 from helpers import plain_forward
 from plain_scores import plain_architecture, plain_scores, plain_state, small_data
 

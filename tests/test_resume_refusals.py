@@ -98,7 +98,10 @@ def empty(path: Path) -> None:
 REFUSED: dict[str, tuple[str, Callable[[Path], Any], str]] = {
     "no config": (names.CONFIG, Path.unlink, "{folder}: no run to go on with there, it has no config.yaml"),
     "a weight is missing": (names.LAST, forget_a_weight, "{path}: does not fit the run's settings (W2 is missing)"),
-    "another shape": (names.LAST, reshape_a_weight, "{path}: does not fit the run's settings (W2 is float32 (20, 3) and should be float32 (20, 10))"),
+    "another shape": (
+        names.LAST, reshape_a_weight,
+        "{path}: does not fit the run's settings (W2 is float32 (20, 3) and should be float32 (20, 10))",
+    ),
     "a link": (
         names.LOG, lambda path: (path.unlink(), path.symlink_to("/nowhere")),
         "{path}: is a link to /nowhere; a folder that is gone on with holds none",

@@ -26,8 +26,6 @@ from small_sweeps import (
 from kls.records import names
 
 LAUNCHERS = {"population": ALONE, "basic": "hydra/launcher=basic"}
-WITHOUT_N_TRAIN = tuple(argument for argument in TINY if not argument.startswith("data.n_train"))
-NEGATIVE = "must be greater than or equal to 0"
 
 
 def states(folder: Path, stage: str = "grid") -> list[TrialState]:
@@ -45,42 +43,43 @@ def told_at_the_end(outcome: Outcome) -> list[str]:
     return lines[report + 1 :]
 
 
+def roots(cifar_root: Path, n: int) -> str:
+    """Data roots, all but the first without data: no setting tells that, so that their jobs fail."""
+    return ",".join([str(cifar_root), *(f"{cifar_root}/nowhere/{i}" for i in range(1, n))])
+
+
+def absent(cifar_root: Path, i: int) -> str:
+    """How the message of the job with root i begins."""
+    return f"UserError: CIFAR-10 is not in {cifar_root}/nowhere/{i} and downloading is off: "
+
+
 @pytest.mark.parametrize("launcher", LAUNCHERS)
-def test_a_job_with_wrong_settings(launcher: str, cifar_root: Path, tmp_path: Path) -> None:
-    outcome = sweep_in(
-        tmp_path, *TINY, LAUNCHERS[launcher], FOLDER, "model.dropout=[0.1]", "model.hidden=[10],[8,6],[7]"
-    )
+def test_a_job_without_its_data(launcher: str, cifar_root: Path, tmp_path: Path) -> None:
+    outcome = sweep_in(tmp_path, *TINY, LAUNCHERS[launcher], FOLDER, f"data.root={roots(cifar_root, 3)}")
     assert (outcome.err, outcome.status) == ("", 0)
     folder = tmp_path / "sweep"
-    message = "UserError: model: dropout needs one rate a hidden layer (2), got 1"
-    assert metrics_of(folder / "grid" / "1") == {"status": "failed", "message": message}
-    assert statuses(folder) == ["finished", "failed", "finished"]
-    assert states(folder) == [TrialState.COMPLETE, TrialState.FAIL, TrialState.COMPLETE]
+    messages = [metrics_of(job).get("message") for job in job_folders(folder, "grid")]
+    assert messages[0] is None
+    for i in (1, 2):
+        assert messages[i].startswith(absent(cifar_root, i))
+        assert metrics_of(folder / "grid" / str(i)) == {"status": "failed", "message": messages[i]}
+        assert f"{folder}/grid/{i}: failed: {messages[i]}" in outcome.out.splitlines()
+    assert states(folder) == [TrialState.COMPLETE, TrialState.FAIL, TrialState.FAIL]
     assert record_of(folder)["status"] == "finished"
-    assert record_of(folder)["stages"][0]["best"]["trial"] in (0, 2)
-    assert f"{folder}/grid/1: failed: {message}" in outcome.out.splitlines()
+    assert record_of(folder)["stages"][0]["best"]["trial"] == 0
     assert told_at_the_end(outcome) == [
-        "1 jobs failed; the logs are in their folders:",
-        f"  {folder}/grid/1: {message}",
+        "2 jobs failed; the logs are in their folders:",
+        *(f"  {folder}/grid/{i}: {messages[i]}" for i in (1, 2)),
     ]
     assert (folder / "grid" / "1" / ".hydra" / "overrides.yaml").is_file()
-
-
-def test_jobs_that_fail_at_their_data(cifar_root: Path, tmp_path: Path) -> None:
-    outcome = sweep_in(tmp_path, *WITHOUT_N_TRAIN, ALONE, FOLDER, "data.n_train=60000,600", "model.init.sigma=null,0.1")
-    assert (outcome.err, outcome.status) == ("", 0)
-    folder = tmp_path / "sweep"
-    assert statuses(folder) == ["failed", "failed", "finished", "finished"]
-    message = "UserError: n_train 60000 and n_val 200 need 60200 training pictures; CIFAR-10 has 50000"
-    assert [metrics_of(job)["message"] for job in job_folders(folder, "grid")] == [message, message, None, None]
-    assert "60200 training pictures" in (folder / "grid" / "0" / "train.log").read_text()
-    assert len(told_at_the_end(outcome)) == 3
+    assert "downloading is off" in (folder / "grid" / "1" / "train.log").read_text()
 
 
 def test_a_stage_of_which_every_job_fails(cifar_root: Path, tmp_path: Path) -> None:
     stages = stages_argument(
         "name:coarse,sampler:random,trials:2,params:{lam:{low:0.1,high:0.2}}",
-        "name:fine,sampler:tpe,trials:3,batch:1,params:{lam:{low:0.1,high:0.2}},budget:['data.n_train=60000']",
+        f"name:fine,sampler:tpe,trials:3,batch:1,params:{{lam:{{low:0.1,high:0.2}}}},"
+        f"budget:['data.root={cifar_root}/nowhere/1']",
         "name:confirm,confirm:{from:fine}",
     )
     folder = tmp_path / "sweep"
@@ -88,10 +87,9 @@ def test_a_stage_of_which_every_job_fails(cifar_root: Path, tmp_path: Path) -> N
     again = sweep_in(tmp_path, ALONE, stages, "resume=sweep")
     for outcome in (first, again):
         assert outcome.status == 1
-        lines = outcome.err.splitlines()
-        assert lines[0] == "error: stage fine: every trial failed; the logs are in their folders:"
-        assert len(lines) == 2
-        assert all(line.startswith(f"  {folder}/fine/") and "60200 training pictures" in line for line in lines[1:])
+        told, failure = outcome.err.splitlines()
+        assert told == "error: stage fine: every trial failed; the logs are in their folders:"
+        assert failure.startswith(f"  {folder}/fine/0: {absent(cifar_root, 1)}")
     assert record_of(folder)["status"] == "failed"
     assert [(entry["name"], entry["status"]) for entry in record_of(folder)["stages"]] == [
         ("coarse", "finished"), ("fine", "failed"),
@@ -100,37 +98,52 @@ def test_a_stage_of_which_every_job_fails(cifar_root: Path, tmp_path: Path) -> N
 
 
 def test_more_failures_than_allowed_stop_the_sweep(cifar_root: Path, tmp_path: Path) -> None:
-    folder = tmp_path / "sweep"
-    failed = [f"  {folder}/grid/{i}: UserError: lam=-{i}: {NEGATIVE}" for i in (1, 2)]
-    again = [f"  {folder}/grid/{i}: UserError: lam=-{i}.0: {NEGATIVE}" for i in (1, 2)]
-    command = (*TINY, ALONE, FOLDER, "lam=0.1,-1,-2")
-    for arguments in ((*command, "max_failures=1"), ("resume=sweep", ALONE)):
+    """Going on tries them again: what is there by then finishes."""
+    folder, given = tmp_path / "sweep", f"data.root={roots(cifar_root, 3)}"
+    for arguments in ((*TINY, ALONE, FOLDER, given, "max_failures=1"), ("resume=sweep", ALONE, given)):
         outcome = sweep_in(tmp_path, *arguments)
         assert outcome.status == 1
-        assert outcome.err.splitlines() == [
-            "error: 2 jobs failed, more than max_failures=1; the logs are in their folders:",
-            *(failed if arguments[0] != "resume=sweep" else again),
-        ]
+        told, *failed = outcome.err.splitlines()
+        assert told == "error: 2 jobs failed, more than max_failures=1; the logs are in their folders:"
+        assert [line.split(": ", 1)[0] for line in failed] == [f"  {folder}/grid/{i}" for i in (1, 2)]
         assert record_of(folder)["status"] == "failed"
         assert statuses(folder) == ["finished", "failed", "failed"]
-    outcome = sweep_in(tmp_path, "resume=sweep", ALONE, "max_failures=2")
+    outcome = sweep_in(tmp_path, "resume=sweep", ALONE, given, "max_failures=2")
     assert (outcome.err, outcome.status) == ("", 0)
-    assert told_at_the_end(outcome) == ["2 jobs failed; the logs are in their folders:", *again]
+    assert told_at_the_end(outcome) == ["2 jobs failed; the logs are in their folders:", *failed]
     assert states(folder) == [TrialState.COMPLETE, TrialState.FAIL, TrialState.FAIL]
-    outcome = sweep_in(tmp_path, "resume=sweep", ALONE, "max_failures=2")
-    assert told_at_the_end(outcome)[1:] == again
+    there = cifar_root / "nowhere"
+    there.mkdir(exist_ok=True)
+    try:
+        for i in (1, 2):
+            (there / str(i)).symlink_to(cifar_root)
+        outcome = sweep_in(tmp_path, "resume=sweep", ALONE, given)
+    finally:
+        shutil.rmtree(there)
+    assert (outcome.err, outcome.status) == ("", 0)
+    assert states(folder) == [TrialState.COMPLETE] * 3
 
 
 def test_failures_of_all_stages_count(cifar_root: Path, tmp_path: Path) -> None:
+    one = roots(cifar_root, 2)
     stages = stages_argument(
-        "name:first,params:{lam:{values:[0.1,-1]}}",
-        "name:second,params:{lam:{values:[0.2,-2]}}",
+        f"name:first,params:{{data.root:{{values:[{one}]}}}}",
+        f"name:second,params:{{data.root:{{values:[{one}]}}}}",
         "name:third,params:{lam:{values:[0.3]}}",
     )
     outcome = sweep_in(tmp_path, *TINY, ALONE, FOLDER, stages, "max_failures=1")
     assert outcome.status == 1
     assert outcome.err.splitlines()[0].startswith("error: 2 jobs failed, more than max_failures=1")
     assert not (tmp_path / "sweep" / "third").exists()
+
+
+def test_wrong_settings_of_any_job_are_told_before_the_first(cifar_root: Path, tmp_path: Path) -> None:
+    for arguments, told in (
+        (("model.dropout=[0.1]", "model.hidden=[10],[8,6],[7]"), "model: dropout needs one rate a hidden layer (2), "),
+        (("lam=0.1,-1,-2",), "lam=-2: must be greater than or equal to 0"),
+    ):
+        assert mistake(sweep_in(tmp_path, *TINY, ALONE, FOLDER, *arguments)).startswith(told)
+    assert not (tmp_path / "sweep").exists()
 
 
 def test_networks_that_diverge_are_results(cifar_root: Path, tmp_path: Path) -> None:

@@ -36,8 +36,8 @@ MISTAKES: dict[tuple[str, ...], str] = {
     f"there is no such setting; did you mean batch_size?; {NO_SUCH_SETTING}",
     (stages_argument(COARSE, f"{SECOND},params:{{lam:{{low:0.1,high:0.2}}}},budget:['lam=1']"),): "lam: stage second "
     "sets it for each trial; leave it out",
-    (stages_argument(COARSE, f"{SECOND},params:{{lam:{{low:-1,high:0.2}}}}"),): "lam=-1.0: must be greater than or "
-    "equal to 0",
+    (stages_argument(COARSE, f"{SECOND},params:{{lam:{{low:-1,high:0.2}}}}"),): "stage second: lam=-1.0: "
+    "must be greater than or equal to 0",
     (stages_argument(COARSE, f"{SECOND},params:{{model:{{values:[3layer,4layer]}}}}"),): "model=4layer: there is no "
     f"such choice; there are {MODELS}",
     (stages_argument(COARSE.replace("random", "{_target_:os.system}")),): f"{SAMPLER}: _target_=os.system: must be one "

@@ -329,9 +329,15 @@ def _status(folder: Path) -> str:
 
 
 def _value(folder: Path) -> float | None:
-    """The score of a run that has ended."""
+    """The score of a run that has ended, with all that it should have left; else it has to go on."""
     run = RunFolder(folder)
-    return run.read_metrics().get(names.VALUE) if run.ended else None
+    if not run.ended:
+        return None
+    metrics = run.read_metrics()
+    if metrics[names.STATUS] == names.FINISHED and not run.has_its_networks():
+        run.write_metrics(metrics | {names.STATUS: names.INTERRUPTED})
+        return None
+    return metrics.get(names.VALUE)
 
 
 def _said(error: BaseException) -> str:

@@ -83,6 +83,20 @@ class RunFolder:
         except FileNotFoundError:
             raise UserError(f"{self.path / name}: there is no checkpoint yet") from None
 
+    def has_its_networks(self) -> bool:
+        """Whether the checkpoints of a run that has finished are whole and of its end; damaged ones are set aside."""
+        metrics = self.read_metrics()
+        for name, step in ((names.LAST, metrics.get("steps")), (names.BEST, metrics.get(names.BEST_STEP))):
+            try:
+                if int(self.read_checkpoint(name)["step"]) != step:
+                    return False
+            except DamageError:
+                checked.set_aside(self.path / name)
+                return False
+            except (UserError, KeyError):
+                return False
+        return True
+
     def forget(self, name: str) -> None:
         """Remove a file that this run has written and no longer needs."""
         (self.path / name).unlink(missing_ok=True)
