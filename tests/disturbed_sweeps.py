@@ -77,7 +77,7 @@ class Sweep:
     def start(self, largest_file: int | None = None) -> None:
         """Begin, or go on; ``largest_file``: bytes, beyond which a write fails as on a full disk."""
         arguments = [*COMMON, *LAUNCHERS[self.launcher], *self.settings, stages(self.nan)]
-        if (self.folder / names.SWEEP).exists():
+        if any((self.folder / name).exists() for name in (names.SWEEP, f".{names.SWEEP}.copy")):
             arguments.append("resume=sweep")
         self._before, self._since, self._recovered = self.checkpoints(), time.monotonic(), not self.checkpoints()
         self._done = self.finished()

@@ -22,7 +22,7 @@ from pathlib import Path
 
 import conftest  # first: it chooses the number of BLAS threads, and the kernels
 from disturbed_sweeps import LAUNCHERS, Sweep, differences, undisturbed
-from faults import FAULTS, KILLS, Fault, full_tmpfs, has_worker_timeout, kill
+from faults import FAULTS, KILLS, Fault, full_tmpfs, kill
 from tabulate import tabulate
 
 KILLS_OF_A_SWEEP = 5
@@ -121,9 +121,7 @@ def main() -> None:
         for name, fault in FAULTS.items():
             if name in KILLS or (fault is full_tmpfs and os.geteuid() != 0):
                 continue
-            if name == "hanging worker" and not has_worker_timeout():
-                continue
-            settings = ("worker_timeout=5",) if name == "hanging worker" else ()
+            settings = ("hydra.launcher.worker_timeout=5",) if name == "hanging worker" else ()
             for _ in range(wish.others):
                 trials.run(name, [fault], "population", False, *settings)
         for _ in range(wish.others):

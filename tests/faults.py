@@ -15,7 +15,6 @@ from pathlib import Path
 
 from disturbed_sweeps import Sweep, error_lines
 
-from kls.project import project_root
 from kls.records import names
 
 Fault = Callable[[Sweep, random.Random], None]
@@ -24,6 +23,7 @@ N_RUNS = 29
 EXITS = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129}
 RUN_FILES = (names.LAST, "previous.npz", names.BEST, names.METRICS, names.HISTORY, names.CONFIG)
 STAGE_FILES = ("trials.json", "populations.json")
+KINDS = (*RUN_FILES, *STAGE_FILES, names.STUDY, names.SWEEP)
 WAYS = ("cut", "empty", "flip", "nul", "gone")
 CLOCK = """
 import datetime, os, time
@@ -111,26 +111,13 @@ def full_tmpfs(sweep: Sweep, rng: random.Random) -> None:
     kept.rename(sweep.folder)
 
 
-def damage(sweep: Sweep, rng: random.Random, kinds: tuple[str, ...] = (*RUN_FILES, *STAGE_FILES, names.STUDY)) -> None:
+def damage(sweep: Sweep, rng: random.Random, kinds: tuple[str, ...] = KINDS) -> None:
     """A kill, and then a file of every kind damaged before the sweep goes on."""
     kill("group", sweep, rng)
     for kind in kinds:
         there = sorted(path for path in sweep.folder.rglob(kind) if path.is_file())
         if there:
             spoil(rng.choice(there), rng.choice(WAYS), rng)
-
-
-def damaged_record(sweep: Sweep, rng: random.Random) -> None:
-    """A damaged sweep.json cannot be made again: it is named in one line, and a copy put back serves."""
-    kill("group", sweep, rng)
-    path = sweep.folder / names.SWEEP
-    content, before = path.read_bytes(), len(sweep.text())
-    spoil(path, rng.choice(("cut", "empty", "flip", "nul")), rng)
-    sweep.start()
-    assert sweep.end() == 1, sweep.text()[before:][-2000:]
-    (line,) = error_lines(sweep, before)
-    assert names.SWEEP in line, line
-    path.write_bytes(content)
 
 
 def spoil(path: Path, way: str, rng: random.Random) -> None:
@@ -160,10 +147,6 @@ def hanging_worker(sweep: Sweep, rng: random.Random) -> None:
         with suppress(ProcessLookupError):
             os.kill(rng.choice(pids), signal.SIGSTOP)
     sweep.end()
-
-
-def has_worker_timeout() -> bool:
-    return "worker_timeout" in (project_root() / "conf" / "train.yaml").read_text(encoding="utf-8")
 
 
 def clock(sweep: Sweep, rng: random.Random) -> None:
@@ -225,7 +208,6 @@ FAULTS: dict[str, Fault] = {
     "full disk (limit on files)": full_disk,
     "full disk (tmpfs)": full_tmpfs,
     "damaged files": damage,
-    "damaged sweep.json": damaged_record,
     "hanging worker": hanging_worker,
     "clock jumps back": clock,
     "two controllers": two_controllers,

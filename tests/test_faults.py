@@ -18,11 +18,9 @@ from faults import (
     Fault,
     clock,
     damage,
-    damaged_record,
     full_disk,
     full_tmpfs,
     hanging_worker,
-    has_worker_timeout,
     kill,
     stop,
     two_controllers,
@@ -91,7 +89,7 @@ def test_full_disk(expected: Expected, tmp_path: Path) -> None:
 
 
 def test_damaged_files(expected: Expected, tmp_path: Path) -> None:
-    disturbed(tmp_path, expected, [damage, damaged_record], seed=1)
+    disturbed(tmp_path, expected, [damage, damage], seed=1)
 
 
 def test_two_controllers_and_a_clock_that_jumps_back(expected: Expected, tmp_path: Path) -> None:
@@ -136,9 +134,8 @@ def test_disks(name: str, seed: int, expected: Expected, tmp_path: Path) -> None
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not has_worker_timeout(), reason="there is no such setting yet")
 def test_a_hanging_worker(expected: Expected, tmp_path: Path) -> None:
-    disturbed(tmp_path, expected, [hanging_worker], 0, "population", False, "worker_timeout=5")
+    disturbed(tmp_path, expected, [hanging_worker], 0, "population", False, "hydra.launcher.worker_timeout=5")
 
 
 @pytest.mark.slow
