@@ -21,26 +21,29 @@ State = dict[str, np.ndarray]
 def resume_point(records: Sequence[RunRecord], snapshots: Mapping[str, int]) -> dict[int, State]:
     """The checkpoints of one step, by the place of their records; none where all begin at the first step.
 
-    snapshots: files that a run must have at a checkpoint, and their steps. Damaged checkpoints are set aside.
+    They are the runs' last ones from then on. snapshots: files that a run must have at a checkpoint, and their steps.
+    Damaged checkpoints are set aside.
     """
     known = [_checkpoints(record, snapshots) for record in records]
     for step in sorted({step for states in known for step in states}, reverse=True):
         there = [i for i, record in enumerate(records) if record.end_step > step]
         if there and all(step in known[i] for i in there):
-            return {i: known[i][step] for i in there}
+            for i in there:
+                records[i].folder.go_back_to(known[i][step][0])
+            return {i: known[i][step][1] for i in there}
     return {}
 
 
-def _checkpoints(record: RunRecord, snapshots: Mapping[str, int]) -> dict[int, State]:
-    """The checkpoints of a run that can be used, by step."""
+def _checkpoints(record: RunRecord, snapshots: Mapping[str, int]) -> dict[int, tuple[str, State]]:
+    """The checkpoints of a run that can be used, and their files, by step."""
     found = {}
     for name in (names.PREVIOUS, names.LAST):
         try:
             state = record.folder.read_checkpoint(name)
             if record.usable(state, snapshots):
-                found[int(state["step"])] = state
+                found[int(state["step"])] = name, state
         except DamageError:
             checked.set_aside(record.folder.path / name)
-        except (UserError, KeyError):  # there is none, or it is of a version that kept less
+        except (UserError, KeyError, OverflowError, TypeError, ValueError):  # none, or none of this version
             continue
     return found

@@ -109,6 +109,7 @@ class Session:
             self.records[i].resume(state)
         if states:
             self.population.drop([i for i in self.population.ids if i not in states])
+            self._saved_step = self.population.step
         _write_each(self.records, lambda record: record.begin(self.population.step))
         if not states:
             self._close_diverged(self._evaluate())

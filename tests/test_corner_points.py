@@ -36,13 +36,13 @@ def test_each_end_and_value_beside_the_first_ones() -> None:
         batch_size={"low": 19.6, "high": 50.4, "integer": True},
         seed={"values": [3, 1, 2]},
     )
-    first = {"lam": 1e-5, "model": "3layer", "batch_size": 20, "seed": 1}
+    first = {"lam": 1e-5, "model": "3layer", "batch_size": 20, "seed": 3}
     assert points(stage) == [
         first,
         first | {"lam": 0.1},
         first | {"model": "9layer"},
         first | {"batch_size": 50},
-        first | {"seed": 3},
+        first | {"seed": 1},
     ]
 
 

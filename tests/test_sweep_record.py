@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from kls.errors import DamageError, UserError
+from kls.escape import shortened
 from kls.records.lock import only_process
 from kls.sweep.record import SweepRecord, read_sweep
 
@@ -113,7 +114,7 @@ def test_a_sweep_is_not_begun_where_there_is_one(tmp_path: Path) -> None:
         ),
         (
             DEFINITION | {"stages": [STAGES[1]]},
-            f"stages: {json.dumps(STAGES)} -> {json.dumps([STAGES[1]])}",
+            f"stages: {shortened(json.dumps(STAGES))} -> {json.dumps([STAGES[1]])}",
         ),
     ],
 )

@@ -83,6 +83,11 @@ class RunFolder:
         except FileNotFoundError:
             raise UserError(f"{self.path / name}: there is no checkpoint yet") from None
 
+    def go_back_to(self, name: str) -> None:
+        """Make a checkpoint the last one, of which another follows on what was trained after it."""
+        if name != names.LAST:
+            (self.path / name).replace(self.path / names.LAST)
+
     def has_its_networks(self) -> bool:
         """Whether the checkpoints of a run that has finished are whole and of its end; damaged ones are set aside."""
         metrics = self.read_metrics()
