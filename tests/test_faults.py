@@ -80,18 +80,22 @@ def test_kills(expected: Expected, tmp_path: Path) -> None:
     assert disturbed(tmp_path, expected, faults).again == 0
 
 
+@pytest.mark.slow
 def test_signals(expected: Expected, tmp_path: Path) -> None:
     assert disturbed(tmp_path, expected, STOPS).again == 0
 
 
+@pytest.mark.slow
 def test_full_disk(expected: Expected, tmp_path: Path) -> None:
     disturbed(tmp_path, expected, [full_disk, full_disk], seed=1)
 
 
+@pytest.mark.slow
 def test_damaged_files(expected: Expected, tmp_path: Path) -> None:
     disturbed(tmp_path, expected, [damage, damage], seed=1)
 
 
+@pytest.mark.slow
 def test_two_controllers_and_a_clock_that_jumps_back(expected: Expected, tmp_path: Path) -> None:
     disturbed(tmp_path, expected, [clock, two_controllers])
 

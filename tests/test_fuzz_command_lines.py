@@ -19,6 +19,7 @@ from command_lines import (
     values,
 )
 from entry_points import SMALL
+from generated_cases import share_of
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from limited_calls import Enough, complaints
@@ -163,7 +164,7 @@ def check(main: Command, arguments: tuple[str, ...], cwd: Path) -> None:
 
 def cases(n: int) -> settings:
     return settings(
-        max_examples=n, derandomize=True, deadline=None, database=None, report_multiple_bugs=False,
+        max_examples=share_of(n), derandomize=True, deadline=None, database=None, report_multiple_bugs=False,
         suppress_health_check=list(HealthCheck),
     )  # fmt: skip
 

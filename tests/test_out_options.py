@@ -30,7 +30,7 @@ def cwd(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("name", ODD)
+@pytest.mark.parametrize("name", [*ODD[:2], *(pytest.param(name, marks=pytest.mark.slow) for name in ODD[2:])])
 def test_odd_names_of_folders(name: str, cwd: Path) -> None:
     (cwd / "runs").rename(cwd / f"in {name}")
     for module, file in ((aggregate, "summary.md"), (report, "report.html")):

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from generated_cases import share_of
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from made_up_runs import make_run
@@ -34,7 +35,7 @@ ROOT = project_root()
 
 def cases(n: int) -> Callable[[Callable[..., None]], Callable[..., None]]:
     return settings(
-        max_examples=n, derandomize=True, deadline=None, database=None,
+        max_examples=share_of(n), derandomize=True, deadline=None, database=None,
         suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
     )  # fmt: skip
 
