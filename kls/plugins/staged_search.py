@@ -15,17 +15,16 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.utils import configure_log
 from hydra.types import HydraContext, TaskFunction
 from hydra_plugins.hydra_optuna_sweeper.optuna_sweeper import OptunaSweeper
-from joblib import cpu_count
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from optuna.trial import TrialState
 
-from kls import environment, limits
+from kls import environment
 from kls.errors import UserError
 from kls.flat_settings import MANNER, flatten
 from kls.plugins import samplers
 from kls.plugins.job_keeper import JobKeeper
-from kls.plugins.population_launcher import check_launcher
-from kls.plugins.search_space import ad_hoc_stage, as_text, distribution_overrides, meant_for_jobs, trial_value
+from kls.plugins.search_checks import LARGEST_BATCH, SearchChecks
+from kls.plugins.search_space import ad_hoc_stage, distribution_overrides, meant_for_jobs, trial_value
 from kls.plugins.trial_storage import ENDED, FAULTS, opened, restore_trials, write_trials
 from kls.records import names
 from kls.records.atomic import remove_leftovers
@@ -35,16 +34,14 @@ from kls.records.run_folder import RunFolder
 from kls.resume import quoted
 from kls.settings import Settings
 from kls.sweep import intervals
-from kls.sweep.corner_points import corner_points
 from kls.sweep.intervals import Range, Trial
-from kls.sweep.record import SweepRecord
+from kls.sweep.record import SweepRecord, refuse_used
 from kls.sweep.stages import Search, Stage
-from kls.validation import validate, validate_group
+from kls.validation import validate_group
 
 log = logging.getLogger("kls")
 
 LEARNING_BATCH = 10  # trials that a sampler which learns is asked for at once
-LARGEST_BATCH = 100  # trials that any is: Optuna looks through all that are under way for each new one
 
 
 class StagedSearch:
@@ -67,26 +64,27 @@ class StagedSearch:
             raise UserError(f"{listed[0].input_line}: this sweep has stages that say what is searched; give one value")
         plain = OmegaConf.to_container(OmegaConf.create(list(stages)), resolve=True)
         self.search = validate_group(Search, {"stages": plain or [ad_hoc_stage(listed)]}, "hydra.sweeper")
+        self.checks = SearchChecks(self.search.stages, context, config, self.fixed)
         self.trials: dict[str, list[Trial]] = {}
         self.failures: list[str] = []
 
     def run(self) -> None:
         """Run, or with dry_run list, all stages; print the table of all runs."""
-        settings = self._check_before_any_job()
+        settings = self.checks.before_any_job()
         if self.config.dry_run:
             self._describe(settings)
             return
         self.folder = Path(str(self.config.hydra.sweep.dir)).absolute()
+        resume, definition = self.config.resume is not None, self._definition(settings[0])
+        if not resume:
+            refuse_used(self.folder, definition)
         self.folder.mkdir(parents=True, exist_ok=True)
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         logging.getLogger("hydra_plugins").setLevel(logging.ERROR)  # JobKeeper tells of failures
         logging.getLogger("hydra").setLevel(logging.WARNING)
         with only_process(self.folder):
-            self._check_disk(settings)
-            resume = self.config.resume is not None
-            self.record = SweepRecord(
-                self.folder, self._definition(settings[0]), self.arguments, resume, self._facts()
-            )
+            self.checks.disk(self.folder, settings)
+            self.record = SweepRecord(self.folder, definition, self.arguments, resume, self._facts())
             go_on = f"go on with the same command and resume={self.folder}"
             try:
                 self._run_stages()
@@ -106,14 +104,6 @@ class StagedSearch:
             self.record.set_status(names.FINISHED)
             self._report()
 
-    def _check_disk(self, settings: Sequence[Settings]) -> None:
-        """Raises UserError where there is no room for the runs that are not there yet."""
-        runs = []
-        for stage, one in zip(self.search.stages, settings, strict=True):
-            begun = sum(1 for _ in (self.folder / stage.name).glob(f"*/{names.LAST}"))
-            runs.append((one, max(stage.n_trials - begun, 0)))
-        limits.require_runs(self.folder, runs)
-
     def _facts(self) -> dict[str, Any]:
         folders = [
             entry.path.removeprefix("file://")
@@ -127,57 +117,6 @@ class StagedSearch:
             for stage in self.search.stages:
                 self._run_stage(stage)
 
-    def _check_before_any_job(self) -> list[Settings]:
-        """Settings of a job of every stage; those at the corners of what is searched are checked as well.
-
-        Raises UserError, or Hydra's exception for an unknown key or choice.
-        """
-        check_launcher(self.config.hydra.launcher)
-        rule = self.config.pruning.rule
-        if rule and all(stage.scores_test for stage in self.search.stages):
-            raise UserError(f"pruning.rule={rule}: all stages score the test set, and those that do are never pruned")
-        found = []
-        for stage in self.search.stages:
-            given = {argument.split("=", 1)[0].lstrip("+~") for argument in (*self.fixed, *stage.budget)}
-            clash = given & (set(stage.params) | ({"seed"} if stage.confirm else set()))
-            if clash:
-                raise UserError(f"{min(clash)}: stage {stage.name} sets it for each trial; leave it out")
-            points = [self._settings(stage, point) for point in corner_points(stage, self.search.stages)]
-            for settings in points:
-                self._check_memory(settings, stage)
-            found.append(points[0])
-            if stage.trials is not None:
-                samplers.sampler_of(stage)
-        return found
-
-    def _settings(self, stage: Stage, point: dict[str, Any]) -> Settings:
-        """The settings of a possible job of a stage."""
-        try:
-            return validate(self._composed(stage, point))
-        except UserError as error:
-            where = f"stage {stage.name}: " if len(self.search.stages) > 1 else ""
-            raise UserError("\n".join(f"{where}{line}" for line in str(error).splitlines())) from None
-
-    def _check_memory(self, settings: Settings, stage: Stage) -> None:
-        launcher = self.config.hydra.launcher
-        together = "max_members" in launcher
-        processes = launcher.get("n_jobs", 1)
-        limits.require_training(
-            settings,
-            min(stage.n_trials, LARGEST_BATCH),
-            cpu_count() if processes == -1 else processes,
-            launcher.max_members if together else 1,
-        )
-
-    def _composed(self, stage: Stage, params: dict[str, Any]) -> dict[str, Any]:
-        overrides = [*self._job_arguments(stage), *(f"{name}={as_text(value)}" for name, value in params.items())]
-        composed = self.context.config_loader.load_sweep_config(self.config, overrides)
-        with read_write(composed), open_dict(composed):
-            del composed["hydra"]
-        container = OmegaConf.to_container(composed, resolve=True, throw_on_missing=True)
-        assert isinstance(container, dict)
-        return {str(key): value for key, value in container.items()}
-
     def _describe(self, settings: Sequence[Settings]) -> None:
         from kls.plugins.dry_run import describe
 
@@ -190,11 +129,6 @@ class StagedSearch:
             "settings": {key: value for key, value in flatten(first.model_dump()).items() if key not in own},
             "stages": [stage.model_dump(by_alias=True) for stage in self.search.stages],
         }
-
-    def _job_arguments(self, stage: Stage) -> list[str]:
-        quiet = ["progress=false"]
-        quiet += ["pruning.rule=null"] if stage.scores_test else ["evaluation.test=false", "plots=false"]
-        return [*self.fixed, *stage.budget, *quiet]
 
     def _run_stage(self, stage: Stage) -> None:
         folder = self.folder / stage.name
@@ -274,7 +208,7 @@ class StagedSearch:
             self.failures,
             self.config.max_failures,
             self.config.progress,
-            self._job_arguments(stage),
+            self.checks.job_arguments(stage),
             lambda: write_trials(folder / names.TRIALS, study),
         )
         try:

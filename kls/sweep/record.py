@@ -10,8 +10,7 @@ from typing import Any
 
 from kls.errors import DamageError, UserError
 from kls.escape import shortened
-from kls.records import checked, names
-from kls.records.folders import refuse_used
+from kls.records import checked, folders, names
 
 log = logging.getLogger("kls")
 
@@ -51,8 +50,7 @@ class SweepRecord:
                 if before[key] != facts[key]:
                     log.warning("%s was %s and is now %s: what is left may differ", key, before[key], facts[key])
         else:
-            stages = [stage["name"] for stage in definition["stages"]]
-            refuse_used(folder, [*names.FILES_OF_A_SWEEP, *stages], "a sweep")
+            refuse_used(folder, definition)
         self.write()
 
     def write(self) -> None:
@@ -70,6 +68,12 @@ class SweepRecord:
         """Add a stage's entry, or replace the one of that name."""
         self.content["stages"] = [s for s in self.content["stages"] if s["name"] != entry["name"]] + [entry]
         self.write()
+
+
+def refuse_used(folder: Path, definition: dict[str, Any]) -> None:
+    """Raises UserError where a folder, which may not be there, has anything that a new sweep would write."""
+    stages = [stage["name"] for stage in definition["stages"]]
+    folders.refuse_used(folder, [*names.FILES_OF_A_SWEEP, *stages], "a sweep")
 
 
 def read_sweep(folder: Path, restore: bool = False) -> dict[str, Any]:
