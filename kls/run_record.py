@@ -36,9 +36,9 @@ class RunRecord:
         self.seconds_before = 0.0
         self.training_seconds_before = 0.0
         before = self._before(data)
-        self.ended = before.get(names.STATUS) in names.ENDED  # then its history and metrics stay as they are
+        self.ended = self.folder.ended  # then its history and metrics stay as they are
         self.end_step = steps + 1  # the first at which it is no longer in the population
-        if before.get(names.STATUS) in (names.DIVERGED, names.PRUNED):
+        if self.ended and before[names.STATUS] in (names.DIVERGED, names.PRUNED):
             self.end_step = int(before["steps"]) + (before[names.STATUS] == names.PRUNED)
         self.metrics: dict[str, Any] = {
             names.STATUS: names.RUNNING,

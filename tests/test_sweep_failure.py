@@ -222,9 +222,10 @@ def test_damage_to_records_of_the_sweep_is_made_good(name: str, damage: str, sto
     assert_same_sweep(stopped, whole, ["grid"])
 
 
-def test_a_finished_run_whose_record_is_gone_is_scored_again(whole: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", [names.METRICS, names.HISTORY, names.CONFIG, names.LAST, names.BEST])
+def test_what_is_gone_of_a_finished_run_is_made_again(name: str, whole: Path, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(whole, tmp_path / "sweep"))
-    (folder / "grid" / "1" / names.METRICS).unlink()
+    (folder / "grid" / "1" / name).unlink()
     outcome = sweep_in(tmp_path, "resume=sweep", ALONE)
     assert (outcome.err, outcome.status) == ("", 0)
     assert_same_sweep(folder, whole, ["grid"])
