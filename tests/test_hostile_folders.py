@@ -163,20 +163,6 @@ def test_sweeps(name: str, command: str, stopped_sweep: Path, target: Target) ->
     attack(folder, target, IN_A_SWEEP[name], f"sweep {name} {command}", main, arguments)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("command", OF_RUNS)
-@pytest.mark.parametrize("name", IN_A_RUN)
-def test_every_command_on_runs(name: str, command: str, stopped: Path, target: Target) -> None:
-    test_runs(name, command, stopped, target)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("command", OF_SWEEPS)
-@pytest.mark.parametrize("name", IN_A_SWEEP)
-def test_every_command_on_sweeps(name: str, command: str, stopped_sweep: Path, target: Target) -> None:
-    test_sweeps(name, command, stopped_sweep, target)
-
-
 @pytest.mark.parametrize("name", IN_A_STUDY)
 def test_studies(name: str, stopped_sweep: Path, target: Target) -> None:
     work = target.marker.parent / "work"
