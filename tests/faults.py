@@ -65,11 +65,13 @@ def stop(number: signal.Signals, sweep: Sweep, rng: random.Random) -> None:
     status = sweep.end()
     if status == 0:
         return  # it was too late
+    record = json.loads((sweep.folder / names.SWEEP).read_text())
+    if record["status"] == names.FINISHED:
+        return  # so it was here
     assert left == [], "workers outlive the sweep"
     assert f"resume={sweep.folder}" in sweep.text()[before:]
     assert status == EXITS[number], (status, sweep.text()[before:][-2000:])
     assert error_lines(sweep, before) == []
-    record = json.loads((sweep.folder / names.SWEEP).read_text())
     assert record["status"] == names.INTERRUPTED
     assert {stage["status"] for stage in record["stages"]} <= {names.FINISHED, names.INTERRUPTED}
     states = {_field(run, names.STATUS) for run in _runs(sweep)}
@@ -162,7 +164,10 @@ def clock(sweep: Sweep, rng: random.Random) -> None:
 def two_controllers(sweep: Sweep, rng: random.Random) -> None:
     """A second controller on the folder is refused in one line, and disturbs nothing."""
     sweep.start()
-    assert sweep.wait_until(partial(sweep.begun, rng.randrange(1, 15)))
+    assert sweep.process is not None
+    held = f"{sweep.process.pid}"
+    assert sweep.wait_until(lambda: _text(sweep.folder / names.LOCK) == held)
+    sweep.wait_until(partial(sweep.begun, rng.randrange(1, 15)))
     other = Sweep(sweep.cwd, sweep.launcher, sweep.nan, sweep.settings)
     before = len(sweep.text())
     other.start()
@@ -171,7 +176,11 @@ def two_controllers(sweep: Sweep, rng: random.Random) -> None:
         assert other_status == 1
         (line,) = error_lines(sweep, before)
         assert "another process" in line
-    assert sweep.end() == 0
+    assert sweep.end() == 0, sweep.text()[before:][-3000:]
+
+
+def _text(path: Path) -> str:
+    return path.read_text() if path.exists() else ""
 
 
 def alive(pid: int) -> bool:

@@ -83,8 +83,8 @@ def _record(trial: FrozenTrial) -> dict[str, Any]:
 
 
 def _trial(record: dict[str, Any], value_of: Callable[[int], float | None]) -> FrozenTrial:
-    value = record["value"]
-    known = value is not None and value_of(int(record["number"])) == value
+    value, found = record["value"], value_of(int(record["number"]))
+    known = value is not None and found == value
     return create_trial(
         state=TrialState.COMPLETE if known else TrialState.WAITING,
         value=value if known else None,
