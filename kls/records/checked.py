@@ -94,11 +94,12 @@ def read_yaml(path: Path) -> dict[str, Any]:
     return content
 
 
-def check_yaml(path: Path, text: str) -> None:
-    """Raises DamageError where the text of a YAML file does not fit the checksum of its first line."""
+def check_yaml(path: Path, text: str) -> bool:
+    """Whether the text of a YAML file has a checksum on its first line. Raises DamageError where it does not fit."""
     first = _FIRST_LINE.match(text)
     if first and first[1] != _digest(text[first.end() :]):
         raise DamageError(f"{path}: does not fit its checksum; it was damaged or changed")
+    return first is not None
 
 
 def write_csv(path: Path, rows: Sequence[Mapping[str, Any]], columns: Sequence[str] | None = None) -> None:

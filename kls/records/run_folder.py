@@ -35,9 +35,7 @@ class RunFolder:
         path = self.path / names.CONFIG
         if not self.has(names.CONFIG):
             raise UserError(f"{path}: is missing")
-        text = checked.read_text(path)
-        checked.check_yaml(path, text)
-        if not text.startswith("# checksum"):
+        if not checked.check_yaml(path, checked.read_text(path)):
             self.read_config()
 
     def write_metrics(self, metrics: dict[str, Any]) -> None:
