@@ -16,7 +16,6 @@ from kls import build
 from kls.core.architecture import Architecture
 from kls.core.evaluation import probabilities
 from kls.core.population import Population
-from kls.errors import UserError
 from kls.records import names
 from kls.records.run_folder import RunFolder
 from kls.settings import CyclicSettings, Settings
@@ -26,17 +25,11 @@ class Snapshots:
     """The snapshots of the runs of one population, which share their cycles."""
 
     def __init__(self, shared: Settings, n_steps: int) -> None:
-        """Raises UserError where the training of ``n_steps`` has fewer whole cycles than the ensemble has members."""
+        """``n_steps`` have as many whole cycles as the ensemble has members, which the settings' validation sees to."""
         assert isinstance(shared.optimizer.schedule, CyclicSettings)
         self.period = 2 * shared.optimizer.schedule.n_s
         n = n_steps // self.period
-        m = shared.ensemble.snapshots
-        self.cycles = range(n - m + 1, n + 1)
-        if m > n:
-            raise UserError(
-                f"ensemble.snapshots={m}: must be at most the {n} whole cycles, of {self.period} steps each, "
-                f"that a training of {n_steps} steps has"
-            )
+        self.cycles = range(n - shared.ensemble.snapshots + 1, n + 1)
 
     @property
     def files(self) -> dict[str, int]:
