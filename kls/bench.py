@@ -18,11 +18,11 @@ from datetime import datetime
 from pathlib import Path
 
 from kls.benchmark.cases import INPUTS, MODELS, PEERS, POPULATIONS, TORCH, VMAPPED, read_work
-from kls.cli import reporting
+from kls.config.entry_point import reporting
+from kls.config.new_folder import new_folder
+from kls.config.project import project_root
 from kls.errors import UserError
-from kls.escape import printable, shortened
-from kls.new_folder import new_folder
-from kls.project import project_root
+from kls.records.escape import printable, shortened
 
 MOST_ROUNDS = 1000
 
@@ -59,7 +59,7 @@ def run(argv: Sequence[str]) -> None:
     from kls.benchmark.sweep import MODEL, plan, time_sweeps
     from kls.benchmark.task import N_PICTURES
     from kls.data.dataset import default_root
-    from kls.environment import describe
+    from kls.records.environment import describe
 
     if wish.quick:
         effort = Effort(3, wish.rounds or 2, 1000, INPUTS, (4, VMAPPED))

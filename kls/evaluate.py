@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from kls.cli import reporting
+from kls.config.entry_point import reporting
 from kls.errors import UserError
 
 DEFAULTS = {"flip": 0.5, "translate": 1.0, "reach": 4}
@@ -49,13 +49,12 @@ def run(argv: Sequence[str]) -> None:
     from tabulate import tabulate
     from threadpoolctl import threadpool_limits
 
+    from kls.config.validation import validate
     from kls.data.dataset import default_root
-    from kls.evaluation_report import score_splits
     from kls.plots.confusion import plot_confusion
     from kls.records.checked import write_json
-    from kls.summary import network_name
-    from kls.trained_network import load_data, load_network, load_settings
-    from kls.validation import validate
+    from kls.training.summary import network_name
+    from kls.training.trained_network import load_data, load_network, load_settings, score_splits
 
     augmentation = _augmentation(wish)
     settings = load_settings(wish.folder)

@@ -19,10 +19,11 @@ from typing import Any
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-from kls.cli import reporting, run_hydra
+from kls.config.entry_point import reporting
+from kls.config.hydra_entry import run_hydra
+from kls.config.settings import GradcheckSettings, Settings
+from kls.config.validation import validate, validate_group
 from kls.errors import UserError
-from kls.settings import GradcheckSettings, Settings
-from kls.validation import validate, validate_group
 
 log = logging.getLogger("kls")
 
@@ -31,10 +32,10 @@ def task(config: DictConfig) -> float:
     """Check one network; gives the largest relative error, and exits with status 1 above the tolerance."""
     from tabulate import tabulate
 
-    from kls.gradient_table import check, table
     from kls.plots.gradient_boxes import plot_gradient_errors
     from kls.records.checked import write_csv
-    from kls.summary import network_name
+    from kls.training.gradient_table import check, table
+    from kls.training.summary import network_name
 
     folder = Path(HydraConfig.get().runtime.output_dir)
     container = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)

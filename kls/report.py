@@ -12,10 +12,9 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from kls.arguments import folder_path
-from kls.cli import reporting
+from kls.config.entry_point import folder_path, reporting
 from kls.errors import UserError
-from kls.escape import one_line
+from kls.records.escape import one_line
 
 
 def arguments(argv: Sequence[str]) -> argparse.Namespace:

@@ -20,19 +20,18 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from kls.arguments import folder_path
-from kls.cli import reporting
+from kls.config.entry_point import folder_path, reporting
+from kls.config.project import project_root
 from kls.errors import UserError
-from kls.escape import printable
-from kls.project import project_root
+from kls.records.escape import printable
 from kls.records.lock import only_process
-from kls.stop_signal import stop_on_signals
 from kls.studies import catalogue
 from kls.studies.definition import Study
 from kls.studies.plan import Task, Wish, plan
 from kls.studies.progress import StudiesProgress, told_time
 from kls.studies.reports import Reports
 from kls.studies.runner import Runner
+from kls.training.stop_signal import stop_on_signals
 
 OUT, OUT_SMOKE = Path("outputs/studies"), Path("outputs/studies_smoke")
 OVERVIEW = "report.html"

@@ -16,19 +16,20 @@ from typing import TYPE_CHECKING
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-from kls.cli import reporting, run_hydra
+from kls.config.entry_point import reporting
+from kls.config.flat_settings import differences
+from kls.config.hydra_entry import run_hydra
+from kls.config.resume import folder_to_resume, is_multirun, settings_of_run, sweep_arguments
+from kls.config.settings import Settings
+from kls.config.validation import validate
 from kls.data.dataset import default_root
 from kls.errors import UserError
-from kls.flat_settings import differences
 from kls.records import names
 from kls.records.run_folder import RunFolder
-from kls.resume import folder_to_resume, is_multirun, settings_of_run, sweep_arguments
-from kls.settings import Settings
-from kls.stop_signal import stop_on_signals
-from kls.validation import validate
+from kls.training.stop_signal import stop_on_signals
 
 if TYPE_CHECKING:
-    from kls.training import Job
+    from kls.training.session import Job
 
 log = logging.getLogger("kls")
 
@@ -38,7 +39,7 @@ def task(config: DictConfig) -> float:
     settings, folder = settings_of(config), Path(HydraConfig.get().runtime.output_dir)
     job = job_of(settings, folder)
     if job is not None:
-        from kls.training import ORPHAN_SECONDS
+        from kls.training.session import ORPHAN_SECONDS
 
         alone = OmegaConf.is_missing(HydraConfig.get().job, "num")
         _train(job, 0.0 if alone else ORPHAN_SECONDS)
@@ -57,7 +58,7 @@ def job_of(settings: Settings, folder: Path) -> Job | None:
 
     Raises UserError where the folder has a run with other settings.
     """
-    from kls.training import Job
+    from kls.training.session import Job
 
     run = RunFolder(folder)
     ended = run.ended
@@ -70,15 +71,35 @@ def job_of(settings: Settings, folder: Path) -> Job | None:
 
 def finish(settings: Settings, folder: Path) -> float:
     """Draw the pictures of a trained run, log its summary and give its validation accuracy."""
-    from kls.summary import summary
+    from kls.training.summary import summary
 
     if settings.plots:
-        from kls.pictures_of_run import draw
-
         draw(folder)
     metrics = RunFolder(folder).read_metrics()
     log.info(summary(settings, metrics, folder))
     return float(metrics[names.VALUE])
+
+
+def draw(folder: Path) -> None:
+    """Write curves.png, and weights.png where the network's inputs are pixels."""
+    import numpy as np
+
+    from kls.data.dataset import IMAGE_SHAPE
+    from kls.plots.curves import plot_curves
+    from kls.plots.weights import plot_weights
+    from kls.training.summary import network_name
+
+    run = RunFolder(folder)
+    rows = run.read_history()
+    metrics, config = run.read_metrics(), run.read_config()
+    settings = validate(config)
+    title = f"{network_name(settings)} on {metrics['data']}, lam {settings.lam:.4g}"
+    if rows:
+        history = {column: np.array([row[column] for row in rows]) for column in names.HISTORY_COLUMNS}
+        plot_curves(history, folder / names.CURVES, title)
+    if run.has(names.LAST) and settings.data.projection is None:
+        first = run.read_checkpoint(names.LAST)["W1"]
+        plot_weights(first, IMAGE_SHAPE, folder / names.WEIGHTS, f"First-layer weights: {title}")
 
 
 def go_on(folder: Path, arguments: Sequence[str]) -> None:
@@ -101,9 +122,9 @@ def go_on(folder: Path, arguments: Sequence[str]) -> None:
 
 
 def _train(job: Job, patience: float) -> None:
-    from kls.limits import require_runs, require_training
-    from kls.progress import Progress
-    from kls.training import train
+    from kls.config.limits import require_runs, require_training
+    from kls.training.progress import Progress
+    from kls.training.session import train
 
     require_training(job.settings)
     require_runs(job.folder, [(job.settings, 1)])

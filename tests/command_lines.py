@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 from hypothesis import strategies as st
 
-from kls.cli import project_root
+from kls.config.hydra_entry import project_root
 
 Strategy = st.SearchStrategy
 

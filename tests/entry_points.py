@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from omegaconf import OmegaConf
 
 from kls import evaluate, gradcheck, train
-from kls.cli import project_root
+from kls.config.hydra_entry import project_root
 from kls.records import names
 from kls.records.run_folder import RunFolder
 

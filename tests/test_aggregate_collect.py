@@ -10,8 +10,8 @@ from made_up_runs import CONFIG, make_failed_start, make_run, make_sweep
 
 from kls.aggregate.collect import Collection, collect
 from kls.aggregate.configs import read_config
+from kls.config.flat_settings import flatten
 from kls.errors import UserError
-from kls.flat_settings import flatten
 from kls.records import names
 
 

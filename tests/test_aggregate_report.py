@@ -11,7 +11,7 @@ from made_up_runs import make_failed_start, make_run, make_sweep
 
 from kls.aggregate import report
 from kls.aggregate.__main__ import run
-from kls.cli import reporting
+from kls.config.entry_point import reporting
 from kls.errors import UserError
 
 

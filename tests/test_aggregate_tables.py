@@ -16,7 +16,7 @@ from kls.aggregate.tables import (
     score_text,
     setting_text,
 )
-from kls.escape import latex_escaped, markdown_escaped
+from kls.records.escape import latex_escaped, markdown_escaped
 
 
 def example() -> Table:

@@ -13,8 +13,8 @@ from entry_points import SMALL, call, gradcheck_in, metrics_of, mistake, train_i
 from small_sweeps import ALONE, TINY, assert_same_sweep, sweep_in, swept
 
 from kls import study
-from kls.project import project_root
-from kls.resume import quoted
+from kls.config.project import project_root
+from kls.config.resume import quoted
 
 NAME = "a b'c\"d=e,f é目(x)[y]"
 SHOWING = (

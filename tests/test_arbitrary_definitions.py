@@ -12,14 +12,14 @@ from entry_points import composed
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kls.config.flat_settings import flatten
+from kls.config.settings import Settings
+from kls.config.validation import validate, validate_group
 from kls.errors import UserError
-from kls.flat_settings import flatten
-from kls.plugins.samplers import sampler_of
-from kls.settings import Settings
 from kls.sweep.corner_points import corner_points
 from kls.sweep.intervals import grid, resolve
+from kls.sweep.samplers import sampler_of
 from kls.sweep.stages import MOST_TRIALS, Search
-from kls.validation import validate, validate_group
 
 EXAMPLES = settings(max_examples=500, derandomize=True, deadline=None)
 LONGEST_LINE = 600

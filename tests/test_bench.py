@@ -22,8 +22,8 @@ from kls.benchmark.report import CSV, JSON, MARKDOWN, PICTURE
 from kls.benchmark.sweep import overrides, plan, sweep_command, torch_commands
 from kls.benchmark.table import CSV_COLUMNS, Measurement, csv_rows, drawn, table_rows
 from kls.benchmark.task import STEPS_PER_EPOCH, Task, made_up
+from kls.config.project import project_root
 from kls.core.architecture import Architecture
-from kls.project import project_root
 from kls.records.names import METRICS
 
 STEPS = 40

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from entry_points import SMALL, gradcheck_in, mistake, python, run_folders, train_in
 
+from kls.config.new_folder import new_folder
 from kls.errors import UserError
-from kls.new_folder import new_folder
 
 MODELS = "3layer, 3layer_bn, 7layer_bn, 7layer_wide_bn, 7layer_wider_bn, 9layer, 9layer_bn"
 MISTAKES = {

@@ -13,7 +13,7 @@ from optuna.distributions import FloatDistribution
 from small_sweeps import unsynced
 
 from kls.errors import DamageError
-from kls.plugins.cma_state import CmaEs, load
+from kls.sweep.cma_state import CmaEs, load
 
 cmaes = pytest.importorskip("cmaes")
 SPACE = {"x": FloatDistribution(-1.0, 1.0), "y": FloatDistribution(-1.0, 1.0)}

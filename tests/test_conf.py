@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from entry_points import composed
 
-from kls.cli import project_root
+from kls.config.hydra_entry import project_root
+from kls.config.settings import GradcheckSettings
+from kls.config.validation import validate, validate_group
 from kls.errors import UserError
-from kls.settings import GradcheckSettings
-from kls.validation import validate, validate_group
 
 CONF = project_root() / "conf"
 MODELS: dict[str, tuple[list[int], bool, str]] = {

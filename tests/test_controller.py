@@ -13,7 +13,7 @@ import pytest
 CHILD = """
 import multiprocessing, os, sys, time
 multiprocessing.current_process().name = sys.argv[1]
-from kls.controller import leave_if_orphaned
+from kls.training.session import leave_if_orphaned
 leave_if_orphaned()
 print("begun", flush=True)
 sys.stdin.readline()

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
+from kls.config.validation import validate_group
 from kls.errors import UserError
 from kls.sweep.corner_points import corner_points
 from kls.sweep.stages import Search
-from kls.validation import validate_group
 
 TOP = 1 - 2**-53
 

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from entry_points import SMALL, composed
 
-from kls import build
+from kls.config import build
+from kls.config.settings import Settings
+from kls.config.validation import validate
 from kls.data.dataset import DataSet
 from kls.errors import UserError
-from kls.settings import Settings
-from kls.validation import validate
 
 FLIPPED = ("data.augmentation.flip=0.5", "data.test_augmentation.flip=1", "data.test_augmentation.share=0.5")
 

@@ -9,11 +9,10 @@ import pytest
 from entry_points import composed
 from small_sweeps import TINY, stages_argument, sweep_in
 
-from kls import calibration
-from kls.calibration import estimated_seconds
-from kls.plugins import dry_run
-from kls.settings import Settings
-from kls.validation import validate
+from kls.config.settings import Settings
+from kls.config.validation import validate
+from kls.sweep import calibration, dry_run
+from kls.sweep.dry_run import estimated_seconds
 
 STAGES = stages_argument(
     "name:coarse,sampler:random,trials:20,params:{lam:{low:1e-5,high:0.1,scale:log}},"

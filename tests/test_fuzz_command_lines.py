@@ -28,7 +28,7 @@ from small_sweeps import ALONE, TINY, sweep_in
 
 from kls import aggregate, bench, evaluate, gradcheck, report, study, train
 from kls.aggregate.__main__ import main as aggregate_main
-from kls.cli import project_root
+from kls.config.hydra_entry import project_root
 from kls.core.population import Population
 from kls.data import synthetic_cache
 

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from entry_points import DATA, Array, Outcome, composed, gradcheck_in, python, run_folders
 
-from kls import gradient_table
+from kls.config.project import project_root
 from kls.core.batch_norm import BatchNorm
-from kls.gradient_table import GradientPair, table
-from kls.project import project_root
 from kls.records.checked import read_csv
+from kls.training import gradient_table
+from kls.training.gradient_table import GradientPair, table
 
 COLUMNS = [
     "parameter", "shape", "largest_error", "mean_error", "sum_analytic", "sum_numeric", "sum_of_errors", "on_a_kink",

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from entry_points import composed
 
-from kls.grouping import groups, share_out
-from kls.settings import Settings
-from kls.training import Job
-from kls.validation import validate
+from kls.config.settings import Settings
+from kls.config.validation import validate
+from kls.training.populations import groups, share_out
+from kls.training.session import Job
 
 
 @lru_cache

@@ -15,7 +15,7 @@ from made_up_runs import make_failed_start, make_run, make_sweep
 
 from kls import report, study
 from kls.aggregate import __main__ as aggregate
-from kls.escape import csv_cell, html_escaped, latex_escaped, markdown_escaped, one_line, printable, shortened
+from kls.records.escape import csv_cell, html_escaped, latex_escaped, markdown_escaped, one_line, printable, shortened
 
 SCREEN = "\x1b[2J\x1b]0;owned\x07\x9b31m\r\u202egnp\u2028"
 MARKUP = "</title><script>alert(1)</script><img src=x onerror=alert(1)>\"' onmouseover='x"

@@ -13,8 +13,8 @@ from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from kls.plugins.job_configs import JobConfigs
-from kls.project import project_root
+from kls.config.project import project_root
+from kls.sweep.job_configs import JobConfigs
 
 
 @pytest.fixture

@@ -11,9 +11,9 @@ from entry_points import metrics_of
 from hydra.core.utils import JobReturn, JobStatus
 
 from kls.errors import UserError
-from kls.plugins.job_keeper import JobKeeper
 from kls.records import names
 from kls.records.run_folder import RunFolder
+from kls.sweep.job_keeper import JobKeeper
 
 Launch = Callable[[list[list[str]]], list[JobReturn]]
 

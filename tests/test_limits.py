@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 from entry_points import composed
 
-from kls import build, limits
+from kls.config import build, limits
+from kls.config.settings import Settings
+from kls.config.validation import validate
 from kls.core.batches import Batches
 from kls.core.evaluation import evaluate
 from kls.core.population import Population
 from kls.errors import UserError
-from kls.settings import Settings
-from kls.validation import validate
 
 GIB = 2**30
 

@@ -14,7 +14,7 @@ from made_up_runs import make_run, make_sweep
 
 from kls import bench, report, study
 from kls.aggregate import __main__ as aggregate
-from kls.own_files import is_own
+from kls.records.own_files import is_own
 from kls.reporting.provenance import sweep_commands
 from kls.reporting.results import read_runs
 

@@ -22,8 +22,8 @@ from kls.aggregate.aggregation import Wishes, aggregate
 from kls.aggregate.configs import read_config
 from kls.aggregate.run_values import read_history
 from kls.aggregate.where import parse_where
+from kls.config.project import project_root
 from kls.errors import UserError
-from kls.project import project_root
 from kls.records import checked, names
 from kls.studies.definition import Study, read_study
 from kls.studies.plan import Wish, plan

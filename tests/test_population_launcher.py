@@ -22,11 +22,11 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.test_utils.launcher_common_tests import IntegrationTestSuite, LauncherTestSuite
 from small_sweeps import ALONE, FOLDER, SCRIPT, TINY, job_folders, sweep_in, swept, trials_of
 
-from kls.cli import project_root
+from kls.config.hydra_entry import project_root
 from kls.errors import UserError
-from kls.plugins.population_launcher import PopulationLauncher, check_launcher
-from kls.plugins.staged_sweeper import StagedSweeper
 from kls.records import names
+from kls.sweep.population_launcher import PopulationLauncher, check_launcher
+from kls.sweep.staged_sweeper import StagedSweeper
 
 N_JOBS = "must be a whole number from 1 to 1024, or -1 for as many as cores"
 TIMEOUT = "must be seconds, above 0 and below 1e9"

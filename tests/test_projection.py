@@ -11,14 +11,14 @@ import pytest
 from entry_points import SMALL, arrays_of, composed, metrics_of, trained
 from helpers import plain_forward
 
-from kls import build
+from kls.config import build
+from kls.config.settings import Settings
+from kls.config.validation import validate
 from kls.core.augmentation import Augmentation, Augmenter
 from kls.core.batches import Batches
 from kls.data.dataset import DataSet, Split
 from kls.data.projection import principal_axes, project
 from kls.records.arrays import read_arrays, write_arrays
-from kls.settings import Settings
-from kls.validation import validate
 
 FLIPPED = ("data.augmentation.flip=0.5", "data.augmentation.translate=0.8", "data.augmentation.reach=2")
 TURNED = ("data.test_augmentation.share=0.5", "data.test_augmentation.flip=1.0")

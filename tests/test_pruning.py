@@ -13,14 +13,14 @@ from entry_points import DATA, UNLIKE, arrays_of, assert_same_run, composed, his
 from helpers import largest_difference
 from interrupted_training import at_step, terminate
 
-from kls.populations import populations
+from kls.config.settings import Settings
+from kls.config.validation import validate
 from kls.records import names
 from kls.records.run_folder import RunFolder
-from kls.settings import Settings
-from kls.sweep.pruning import behind_median, behind_top_share
-from kls.training import Job
-from kls.training_pool import train_populations
-from kls.validation import validate
+from kls.training.pool import train_populations
+from kls.training.populations import populations
+from kls.training.pruning import behind_median, behind_top_share
+from kls.training.session import Job
 
 # 12 steps are an epoch, 20 a cycle; there are 5 cycles.
 COMMON = (

@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 from optuna.trial import TrialState, create_trial
 
-from kls.sweep.pruning import behind_median, behind_top_share
+from kls.training.pruning import behind_median, behind_top_share
 
 Array = NDArray[np.float64]
 

@@ -15,10 +15,10 @@ import pytest
 import yaml
 from entry_points import arrays_of, composed, config_of, metrics_of
 
+from kls.config.validation import validate
 from kls.errors import UserError
 from kls.records import names
 from kls.records.run_folder import RunFolder
-from kls.validation import validate
 
 AWKWARD = (0.1 + 0.2, 1e-300, -0.0, 1 / 3, 123456789.123456789, 5e-324)
 

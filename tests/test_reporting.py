@@ -11,7 +11,7 @@ import pytest
 from entry_points import SMALL, call, metrics_of
 
 from kls import train
-from kls.cli import reporting
+from kls.config.entry_point import reporting
 from kls.errors import UserError
 
 

@@ -18,12 +18,12 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 from optuna.samplers import BaseSampler
 from small_sweeps import unsynced
 
+from kls.config.validation import validate_group
 from kls.errors import UserError
-from kls.plugins import samplers
-from kls.plugins.samplers import ListedPoints, SeededByTrial, random_sampler, sampler_of, tpe_sampler
+from kls.sweep import samplers
 from kls.sweep.sampler_settings import SAMPLERS
+from kls.sweep.samplers import ListedPoints, SeededByTrial, random_sampler, sampler_of, tpe_sampler
 from kls.sweep.stages import Stage
-from kls.validation import validate_group
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 

@@ -9,8 +9,8 @@ from entry_points import Outcome, call, composed, gradcheck_in, mistake, train_i
 from hydra.core.object_type import ObjectType
 
 from kls import train
-from kls.plugins.search_path import FileConfigSource, ProjectSource
-from kls.project import project_root
+from kls.config.project import project_root
+from kls.config.search_path import FileConfigSource, ProjectSource
 
 SOURCE = ProjectSource("main", f"kls://{project_root()}")
 OWN = {

@@ -15,10 +15,10 @@ from optuna.distributions import (
     IntDistribution,
 )
 
+from kls.config.resume import quoted
 from kls.errors import UserError
-from kls.plugins.search_space import ad_hoc_stage, as_text, distribution_overrides, meant_for_jobs, trial_value
-from kls.resume import quoted
 from kls.sweep.intervals import Range
+from kls.sweep.search_space import ad_hoc_stage, as_text, distribution_overrides, meant_for_jobs, trial_value
 
 VALUES: dict[str, tuple[list[Any], list[str]]] = {  # with what stands behind the = of each job's override
     "floats": ([1e-05, 0.1, 0.30000000000000004], ["1e-05", "0.1", "0.30000000000000004"]),

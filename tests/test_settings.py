@@ -11,12 +11,12 @@ import pytest
 import yaml
 from entry_points import composed
 
+from kls.config.flat_settings import MANNER, differences, flatten, shown
+from kls.config.folder_names import is_folder_name
+from kls.config.setting_ranges import setting_range
+from kls.config.settings import Settings
+from kls.config.validation import validate
 from kls.errors import UserError
-from kls.flat_settings import MANNER, differences, flatten, shown
-from kls.folder_names import is_folder_name
-from kls.setting_ranges import setting_range
-from kls.settings import Settings
-from kls.validation import validate
 
 RULES = [
     ("seed=9223372036854775808", "seed=9223372036854775808: must be less than or equal to 9223372036854775807"),

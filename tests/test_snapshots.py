@@ -24,13 +24,13 @@ from entry_points import (
 from helpers import plain_forward
 from interrupted_training import interrupted, resumed
 
-from kls import build
 from kls.aggregate.__main__ import run as aggregate
-from kls.grouping import groups
+from kls.config import build
+from kls.config.validation import validate
 from kls.records import names
-from kls.training import Job
-from kls.training_pool import train_populations
-from kls.validation import validate
+from kls.training.pool import train_populations
+from kls.training.populations import groups
+from kls.training.session import Job
 
 # A cycle is 20 steps; the network is evaluated every 7.
 ENSEMBLE = (*SMALL, "optimizer.schedule.cycles=3", "ensemble.snapshots=2", "dtype=float64")

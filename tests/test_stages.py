@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from kls.config.validation import validate_group
 from kls.errors import UserError
 from kls.sweep.stages import Confirm, Narrow, Parameter, Search
-from kls.validation import validate_group
 
 INTERVAL = {"low": 1e-5, "high": 0.1, "scale": "log"}
 SEEDS = {"values": [0, 1]}

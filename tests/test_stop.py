@@ -15,8 +15,8 @@ from entry_points import SMALL, STEPS, arrays_of, assert_same_run, history_of, m
 from interrupted_training import SCRIPT, at_step
 
 from kls.records import names
-from kls.stop_signal import StopSignal
-from kls.training import Session
+from kls.training.session import Session
+from kls.training.stop_signal import StopSignal
 
 SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 

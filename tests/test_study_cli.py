@@ -8,7 +8,7 @@ import pytest
 from entry_points import call, mistake
 
 from kls import study as entry
-from kls.project import project_root
+from kls.config.project import project_root
 from kls.records import names
 from kls.studies import catalogue, progress
 from kls.studies.plan import Task, Wish, plan

@@ -11,15 +11,15 @@ from entry_points import composed
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from small_sweeps import sweep_in
 
+from kls.config.project import project_root
+from kls.config.settings import CyclicSettings, Settings
+from kls.config.validation import validate, validate_group
 from kls.errors import UserError
-from kls.project import project_root
-from kls.settings import CyclicSettings, Settings
 from kls.studies import catalogue, miniature
 from kls.studies.definition import Figure, Study, read_study
 from kls.studies.plan import GRADCHECK, Task, Wish, plan
 from kls.studies.sweep_file import read_sweep_file
 from kls.sweep.stages import Search, Stage
-from kls.validation import validate, validate_group
 
 ROOT = project_root()
 NAMES = [*catalogue.FIVE, "questions"]
@@ -140,7 +140,7 @@ def test_final_trainings(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPa
 def planned(task: Task, cwd: Path, monkeypatch: pytest.MonkeyPatch) -> list[tuple[Stage, Settings]]:
     """What a dry run of a sweep's command would list: each stage and the settings of its first job."""
     plans: list[Any] = []
-    monkeypatch.setattr("kls.plugins.dry_run.describe", lambda found: plans.append(found) or "")
+    monkeypatch.setattr("kls.sweep.dry_run.describe", lambda found: plans.append(found) or "")
     (command,) = task.commands
     assert command.arguments[0] == "--multirun"
     outcome = sweep_in(cwd, *command.arguments[1:], "dry_run=true")

@@ -40,7 +40,7 @@ TRIALS = {"coarse": 5, "fine": 3, "confirm": 2}
 @contextmanager
 def without_pictures() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("kls.pictures_of_run.draw", lambda folder: None)
+        patch.setattr("kls.train.draw", lambda folder: None)
         yield
 
 

@@ -8,7 +8,7 @@ import pytest
 from entry_points import mistake, python
 from small_sweeps import ALONE, TINY, refused, stages_argument
 
-from kls.cli import project_root
+from kls.config.hydra_entry import project_root
 
 SWEEPS = ", ".join(sorted(path.stem for path in (project_root() / "sweeps").glob("*.yaml")))
 COARSE = "name:coarse,sampler:random,trials:2,params:{lam:{low:0.1,high:0.2}}"

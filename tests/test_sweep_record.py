@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from kls.errors import DamageError, UserError
-from kls.escape import shortened
+from kls.records.escape import shortened
 from kls.records.lock import only_process
-from kls.sweep.record import SweepRecord, read_sweep
+from kls.records.sweep_record import SweepRecord, read_sweep
 
 STAGES = [{"name": "coarse", "trials": 8, "params": {"lam": {"low": 1e-5}}}, {"name": "fine", "trials": 6}]
 DEFINITION: dict[str, Any] = {"settings": {"batch_size": 100, "model.hidden": [50, 50]}, "stages": STAGES}

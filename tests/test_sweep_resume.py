@@ -26,11 +26,11 @@ from small_sweeps import (
 )
 
 from kls.core.population import Population
-from kls.plugins import job_keeper, population_batch
 from kls.records import names
 from kls.records.lock import only_process
 from kls.records.run_folder import RunFolder
-from kls.sweep.record import SweepRecord
+from kls.records.sweep_record import SweepRecord
+from kls.sweep import job_keeper, population_batch
 
 SEARCH = (
     *TINY,

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from small_sweeps import sweep_in
 
-from kls.cli import project_root
-from kls.settings import CyclicSettings, Settings
+from kls.config.hydra_entry import project_root
+from kls.config.settings import CyclicSettings, Settings
 from kls.sweep.stages import Confirm, Narrow, Parameter, Stage
 
 THREE, NINE = [50, 50], [50, 30, 20, 20, 10, 10, 10, 10]
@@ -245,7 +245,7 @@ def planned(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Plan]:
         cwd = tmp_path_factory.mktemp(name)
         plans: list[Plan] = []
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("kls.plugins.dry_run.describe", lambda plan: plans.append(plan) or "")
+            patch.setattr("kls.sweep.dry_run.describe", lambda plan: plans.append(plan) or "")
             outcome = sweep_in(cwd, f"sweeps={name}", "data=cifar10", "dry_run=true", *arguments)
         assert (outcome.status, outcome.err) == (0, "")
         assert list(cwd.iterdir()) == []

@@ -26,10 +26,10 @@ from entry_points import (
 from plain_scores import plain_scores, small_data
 
 from kls import train
-from kls.cli import run_hydra
+from kls.config.hydra_entry import run_hydra
+from kls.config.validation import validate
 from kls.data.dataset import DataSet
 from kls.records import names
-from kls.validation import validate
 
 VARIANTS: dict[str, tuple[str, ...]] = {
     "ema": (),

@@ -13,9 +13,8 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from kls.arguments import folder_path
-from kls.cli import reporting
-from kls.escape import one_line, printable
+from kls.config.entry_point import folder_path, reporting
+from kls.records.escape import one_line, printable
 
 
 def arguments(argv: Sequence[str]) -> argparse.Namespace:

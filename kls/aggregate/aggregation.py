@@ -21,9 +21,9 @@ from kls.aggregate.tables import score_name
 from kls.aggregate.varying import RunTable, is_number, run_table
 from kls.aggregate.where import parse_where
 from kls.errors import UserError
-from kls.escape import shortened
 from kls.plots.comparison import MOST_CURVES
 from kls.records import names
+from kls.records.escape import shortened
 
 _MOST_GALLERIES = 4  # data sets that get pictures
 _MOST_TOP = 10_000

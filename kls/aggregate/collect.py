@@ -12,11 +12,11 @@ from kls.aggregate.configs import read_config
 from kls.aggregate.model_name import model_name
 from kls.aggregate.run_values import cells, check_metrics
 from kls.aggregate.sweep_stages import SweepStages, read_stages
+from kls.config.flat_settings import flatten
 from kls.errors import DamageError, UserError
-from kls.escape import one_line
-from kls.flat_settings import flatten
 from kls.records import checked, names
-from kls.small_files import check_small, read_yaml_text
+from kls.records.escape import one_line
+from kls.records.small_files import check_small, read_yaml_text
 
 
 @dataclass(frozen=True)

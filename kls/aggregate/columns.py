@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Iterable, Sequence
 
 from kls.errors import UserError
-from kls.escape import shortened
+from kls.records.escape import shortened
 
 _SAYS_LITTLE = ("enabled", "kind")  # alone in a table's head
 

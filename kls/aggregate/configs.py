@@ -11,7 +11,7 @@ import yaml
 
 from kls.errors import DamageError
 from kls.records import checked
-from kls.small_files import read_yaml_text
+from kls.records.small_files import read_yaml_text
 
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # that of libyaml is six times as fast
 _BLOCK = re.compile(r"^[^\s#-].*\n?(?:[ -].*\n?|\n)*", re.MULTILINE)  # a key and all that belongs to it

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 from kls.aggregate.tables import Table
-from kls.escape import html_escaped, markdown_escaped, one_line, printable
+from kls.records.escape import html_escaped, markdown_escaped, one_line, printable
 
 TEXT_WIDTH = 120
 TEXT_ROWS, MARKDOWN_ROWS = 30, 100  # of a table; the rest is in the CSV files

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from kls.errors import DamageError
-from kls.escape import one_line, shortened
 from kls.records import checked, names
+from kls.records.escape import one_line, shortened
 from kls.records.run_folder import RunFolder
-from kls.small_files import check_file
+from kls.records.small_files import check_file
 
 STATUSES = (names.FINISHED, names.DIVERGED, names.FAILED, names.RUNNING, names.INTERRUPTED, names.PRUNED)
 

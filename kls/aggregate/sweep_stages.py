@@ -8,10 +8,10 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, ValidationError
 
 from kls.errors import UserError
-from kls.escape import one_line, shortened
 from kls.records import names
-from kls.small_files import check_small
-from kls.sweep.record import read_sweep
+from kls.records.escape import one_line, shortened
+from kls.records.small_files import check_small
+from kls.records.sweep_record import read_sweep
 
 Text = Annotated[str, AfterValidator(one_line)]
 

@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 from tabulate import tabulate
 
-from kls.escape import html_escaped, latex_escaped, markdown_escaped, one_line
+from kls.records.escape import html_escaped, latex_escaped, markdown_escaped, one_line
 
 
 @dataclass(frozen=True)

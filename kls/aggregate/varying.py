@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from kls.aggregate.collect import Run
-from kls.flat_settings import MANNER
+from kls.config.flat_settings import MANNER
 from kls.records import names
 
 IDENTITY = ("folder", "sweep", "stage", "trial", names.STATUS, "model")

@@ -11,7 +11,7 @@ from typing import Any
 from kls.aggregate.columns import find_column
 from kls.aggregate.varying import is_number
 from kls.errors import UserError
-from kls.escape import shortened
+from kls.records.escape import shortened
 
 Row = Mapping[str, Any]
 Condition = Callable[[Row], bool]

@@ -10,10 +10,10 @@ from pathlib import Path
 import pandas as pd
 
 from kls.errors import UserError
-from kls.escape import csv_cell
-from kls.own_files import LATEX_MARK, MARKDOWN_MARK, check_may_write, is_own
 from kls.records import names
 from kls.records.atomic import write_text
+from kls.records.escape import csv_cell
+from kls.records.own_files import LATEX_MARK, MARKDOWN_MARK, check_may_write, is_own
 
 LATEX = "summary.tex"
 TABLES = (names.RUNS_TABLE, names.GROUPS_TABLE, names.SUMMARY, LATEX)

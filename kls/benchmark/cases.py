@@ -9,7 +9,7 @@ from pathlib import Path
 import yaml
 
 from kls.errors import UserError
-from kls.escape import shortened
+from kls.records.escape import shortened
 
 MODELS = ("3layer", "3layer_bn", "9layer", "9layer_bn", "7layer_wide_bn", "7layer_wider_bn")
 INPUTS = (3072, 537)  # the pixels; what is left of them by data.projection=0.99

@@ -14,7 +14,7 @@ from itertools import pairwise
 import numpy as np
 
 from kls.benchmark.task import BATCH_SIZE, Task
-from kls.blas import add_product
+from kls.config.blas import add_product
 
 
 @dataclass(frozen=True)

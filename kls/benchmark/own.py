@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from kls.benchmark.task import BATCH_SIZE, BN_MOMENTUM, N_CLASSES, ORDER_SEED, Task
-from kls.blas import add_product
+from kls.config.blas import add_product
 from kls.core import cross_entropy
 from kls.core.batches import Batches
 from kls.core.population import Member, Population

@@ -14,8 +14,8 @@ from typing import Any
 import matplotlib.style
 from matplotlib.figure import Figure
 
-from kls.own_files import MARK
 from kls.records.atomic import atomic_path
+from kls.records.own_files import MARK
 
 DPI = 150
 

@@ -11,8 +11,8 @@ from PIL.PngImagePlugin import PngInfo
 
 from kls.aggregate.document import Block, as_markdown
 from kls.errors import UserError
-from kls.own_files import MARK, MARKDOWN_MARK, check_may_write, is_own
 from kls.records.atomic import write_bytes, write_text
+from kls.records.own_files import MARK, MARKDOWN_MARK, check_may_write, is_own
 from kls.reporting.page import page, with_contents
 
 PAGE, MARKDOWN = "report.html", "report.md"

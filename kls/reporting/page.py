@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kls.aggregate.document import Block, Heading, as_html
-from kls.escape import html_escaped, markdown_escaped
-from kls.own_files import MARK
+from kls.records.escape import html_escaped, markdown_escaped
+from kls.records.own_files import MARK
 
 _STYLE = Path(__file__).with_name("page.css")
 _HEAD = """<!DOCTYPE html>

@@ -14,9 +14,9 @@ from kls.aggregate.collect import Collection, collect
 from kls.aggregate.summarise import RESULTS, Summary, summarise
 from kls.aggregate.varying import RunTable, is_number, run_table
 from kls.errors import DamageError, UserError
-from kls.escape import one_line
 from kls.records import checked, names
-from kls.small_files import check_small
+from kls.records.escape import one_line
+from kls.records.small_files import check_small
 from kls.studies.definition import Step
 
 GRADIENTS_PICTURE = "gradient_errors.png"

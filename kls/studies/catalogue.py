@@ -9,8 +9,8 @@ from pathlib import Path
 from tabulate import tabulate
 
 from kls.errors import UserError
-from kls.escape import shortened
 from kls.records import names
+from kls.records.escape import shortened
 from kls.studies.definition import Figure, Study, read_study
 from kls.studies.plan import Task
 

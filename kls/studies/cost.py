@@ -11,10 +11,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from kls.config.flat_settings import flatten
 from kls.errors import UserError
-from kls.flat_settings import flatten
 from kls.records.checked import parse_yaml
-from kls.small_files import read_yaml_text
+from kls.records.small_files import read_yaml_text
 from kls.sweep.stages import Stage
 
 A_JOB = 0.25  # seconds that a job takes beside its training

@@ -12,9 +12,9 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from kls.errors import UserError
-from kls.escape import shortened
 from kls.records.checked import parse_yaml
-from kls.small_files import read_yaml_text
+from kls.records.escape import shortened
+from kls.records.small_files import read_yaml_text
 
 Scalar = bool | int | float | str | None
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=100)]

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from kls.config.resume import quoted
 from kls.errors import UserError
 from kls.records import names
-from kls.resume import quoted
 from kls.studies import cost, miniature
 from kls.studies.definition import Step, Study
 from kls.studies.sweep_file import read_sweep_file

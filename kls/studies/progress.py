@@ -10,10 +10,10 @@ from typing import Any
 from tqdm import tqdm
 
 from kls.errors import UserError
-from kls.plugins.sweep_progress import look
 from kls.records import names
+from kls.records.sweep_record import read_sweep
 from kls.studies.plan import Task
-from kls.sweep.record import read_sweep
+from kls.sweep.sweep_progress import look
 
 TERMINAL_SECONDS, OTHER_SECONDS = 1.0, 10.0  # between two looks at the folders
 LOG_SECONDS = 30.0  # between two lines, where there is no bar

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from kls.errors import UserError
-from kls.escape import one_line
+from kls.records.escape import one_line
 from kls.studies.definition import Study
 
 

@@ -9,16 +9,16 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from kls.config.resume import quoted
 from kls.errors import DamageError, UserError
-from kls.escape import one_line
 from kls.records import checked, names
-from kls.resume import quoted
-from kls.small_files import check_small
+from kls.records.escape import one_line
+from kls.records.small_files import check_small
+from kls.records.sweep_record import read_sweep
 from kls.studies.catalogue import contents
 from kls.studies.plan import TRAIN, Command, Task
 from kls.studies.progress import StudiesProgress, share_of, told_time
 from kls.studies.step_process import Answer, StepProcess
-from kls.sweep.record import read_sweep
 
 _RECORD_SECONDS = 10.0  # between two writings of step.json
 

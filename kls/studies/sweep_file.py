@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from kls.config.flat_settings import flatten
+from kls.config.validation import validate_group
 from kls.errors import UserError
-from kls.flat_settings import flatten
 from kls.records.checked import parse_yaml
-from kls.small_files import read_yaml_text
+from kls.records.small_files import read_yaml_text
 from kls.sweep.stages import Search, Stage
-from kls.validation import validate_group
 
 
 @dataclass(frozen=True)

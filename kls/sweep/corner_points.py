@@ -6,8 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from kls.config.setting_ranges import setting_range
 from kls.errors import UserError
-from kls.setting_ranges import setting_range
 from kls.sweep import narrowing
 from kls.sweep.narrowing import Interval
 from kls.sweep.stages import Parameter, Stage

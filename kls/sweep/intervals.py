@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from kls.config.setting_ranges import setting_range
 from kls.errors import UserError
-from kls.setting_ranges import setting_range
 from kls.sweep import narrowing
 from kls.sweep.stages import Parameter, Stage
 

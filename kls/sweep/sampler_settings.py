@@ -9,9 +9,9 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from kls.config.flat_settings import shown
+from kls.config.validation import validate_group
 from kls.errors import UserError
-from kls.flat_settings import shown
-from kls.validation import validate_group
 
 NAMES = ("random", "tpe", "grid")
 

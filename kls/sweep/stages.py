@@ -8,9 +8,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from kls.flat_settings import shown
-from kls.folder_names import is_folder_name
-from kls.settings import LARGEST_SEED
+from kls.config.flat_settings import shown
+from kls.config.folder_names import is_folder_name
+from kls.config.settings import LARGEST_SEED
 from kls.sweep.narrowing import RULES
 from kls.sweep.sampler_settings import check_sampler
 

@@ -1,0 +1,175 @@
+"""From validated settings to the objects that they describe."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+
+from kls.config.blas import add_product
+from kls.config.settings import (
+    AugmentationSettings,
+    CyclicSettings,
+    DataSettings,
+    Settings,
+    SGDSettings,
+    StepDecaySettings,
+    total_steps,
+)
+from kls.core import cross_entropy, schedule
+from kls.core.adam import Adam
+from kls.core.architecture import Architecture
+from kls.core.augmentation import Augmentation, Augmenter, augment_share, n_views
+from kls.core.batches import Batches
+from kls.core.network import Network
+from kls.core.parameter import Block
+from kls.core.population import Member, Optimizer
+from kls.core.sgd import SGD
+from kls.core.streams import stream
+from kls.data.dataset import DataSet, Split, load_dataset
+from kls.data.projection import project
+from kls.errors import UserError
+
+_kept: dict[tuple[object, ...], DataSet] = {}
+
+
+def data_set(settings: Settings) -> DataSet:
+    """The data set; the last one is kept, since the runs of a sweep mostly share it."""
+    data = settings.data
+    seen_anew = settings.ensemble.reach is not None or any(
+        _augmentation(wish).enabled for wish in (data.augmentation, data.test_augmentation)
+    )
+    keep_pixels = data.projection is not None and seen_anew
+    key = data.model_dump_json(exclude={"augmentation", "test_augmentation"}), settings.dtype, keep_pixels
+    if key not in _kept:
+        _kept.clear()  # first, so that never two are held
+        _kept[key] = _loaded(data, settings.dtype, keep_pixels)
+    return _kept[key]
+
+
+def _loaded(data: DataSettings, dtype: str, keep_pixels: bool) -> DataSet:
+    try:
+        root = Path(data.root).expanduser()
+    except RuntimeError as error:  # no such user
+        raise UserError(f"data.root={data.root}: {error}") from None
+    loaded = load_dataset(
+        data.source,
+        root=root,
+        download=data.download,
+        synthetic_seed=data.seed,
+        n_train=data.n_train,
+        n_val=data.n_val,
+        n_test=data.n_test,
+        split_seed=data.split_seed,
+        dtype=dtype,
+    )
+    return loaded if data.projection is None else project(loaded, data.projection, root, data.whitening, keep_pixels)
+
+
+def test_split(settings: Settings, data: DataSet) -> Split:
+    """The test pictures, a share of them augmented where data.test_augmentation says so."""
+    wish = settings.data.test_augmentation
+    if wish.share == 0.0 or not _augmentation(wish).enabled:
+        return data.test
+    return Split(data.projected(_test_pixels(settings, data)), data.test.y)
+
+
+def _test_pixels(settings: Settings, data: DataSet) -> np.ndarray:
+    wish, pixels = settings.data.test_augmentation, data.pixels.test.x
+    rng = stream(settings.order_seed, "test augmentation")
+    return augment_share(pixels, _augmentation(wish), wish.share, data.image_shape, rng)
+
+
+def views(settings: Settings, data: DataSet, split: str) -> Callable[[], Iterator[np.ndarray]]:
+    """Gives, each time that it is called, the inputs (n, d or k) of "val" or "test" in each view of the ensemble."""
+    reach = settings.ensemble.reach
+    if reach is None:
+        return lambda: iter([(test_split(settings, data) if split == "test" else data.val).x])
+    augmenter = Augmenter(Augmentation(flip=1.0, translate=1.0, reach=reach), data.image_shape)
+    pixels = _test_pixels(settings, data) if split == "test" else data.pixels.val.x
+    return lambda: (
+        data.projected(augmenter.applied(pixels, np.full(len(pixels), view))) for view in range(n_views(reach))
+    )
+
+
+def _augmentation(settings: AugmentationSettings) -> Augmentation:
+    return Augmentation(settings.flip, settings.translate, settings.reach)
+
+
+def architecture(settings: Settings, data: DataSet) -> Architecture:
+    """The network that model settings and data set make together."""
+    model = settings.model
+    n_inputs = data.train.x.shape[1]
+    whitened = settings.data.whitening is not None
+    return Architecture(
+        n_inputs=n_inputs,
+        hidden=tuple(model.hidden),
+        n_classes=len(data.class_names),
+        fan_in=n_inputs if whitened else math.prod(data.image_shape),  # a rotation keeps the sum of the variances
+        bn=model.bn.placement if model.bn.enabled else None,
+        bn_epsilon=model.bn.epsilon,
+        bn_statistics=model.bn.statistics,
+        precise_batches=model.bn.precise_batches,
+        dropout=model.dropout_rates,
+        label_smoothing=model.label_smoothing,
+        dtype=np.dtype(settings.dtype),
+    )
+
+
+def batches(settings: Settings, data: DataSet) -> Batches:
+    """The mini-batches of the training. Raises UserError if there are fewer pictures than one needs."""
+    if settings.batch_size > len(data.train.x):
+        raise UserError(f"batch_size={settings.batch_size}: must be at most the {len(data.train.x)} training pictures")
+    q = cross_entropy.targets(
+        data.train.y, len(data.class_names), settings.model.label_smoothing, np.dtype(settings.dtype)
+    )
+    wish = _augmentation(settings.data.augmentation)
+    if not wish.enabled:
+        return Batches(data.train.x, q, settings.batch_size, settings.order_seed)
+    augmenter = Augmenter(wish, data.image_shape)
+    axes = None if data.projection is None else data.projection.axes
+    return Batches(data.pixels.train.x, q, settings.batch_size, settings.order_seed, augmenter, axes)
+
+
+def n_steps(settings: Settings, steps_per_epoch: int) -> int:
+    """Length of the training in update steps."""
+    return total_steps(settings.optimizer.schedule, steps_per_epoch)
+
+
+def rates(settings: Settings, steps: int) -> np.ndarray:
+    """The learning rate of every step, (steps,) float64."""
+    plan, t = settings.optimizer.schedule, np.arange(steps)
+    if isinstance(plan, CyclicSettings):
+        return schedule.triangular(t, plan.eta_min, plan.eta_max, plan.n_s, plan.eta_max_factor)
+    if isinstance(plan, StepDecaySettings):
+        return schedule.step_decay(t, plan.eta, plan.factor, plan.every)
+    return schedule.constant(t, plan.eta)
+
+
+def member(settings: Settings, steps: int) -> Member:
+    """One member of a population."""
+    return Member(
+        seed=settings.seed,
+        lam=settings.lam,
+        rates=rates(settings, steps),
+        scheme=settings.model.init.scheme,
+        sigma=settings.model.init.sigma,
+        bn_momentum=settings.model.bn.momentum,
+    )
+
+
+def blank_network(architecture: Architecture, bn_momenta: Sequence[float], batch_size: int) -> Network:
+    """A network with one member for each momentum, whose parameters are yet to be loaded."""
+    zeros = [np.zeros((m, n)) for m, n in pairwise(architecture.widths)]
+    return Network(architecture, [zeros] * len(bn_momenta), np.array(bn_momenta), batch_size)
+
+
+def optimizer_maker(settings: Settings) -> Callable[[Sequence[Block]], Optimizer]:
+    """Makes the optimizer of a population's blocks of parameters."""
+    chosen = settings.optimizer
+    if isinstance(chosen, SGDSettings):
+        return lambda blocks: SGD(blocks, chosen.momentum, add_product)
+    return lambda blocks: Adam(blocks, chosen.beta1, chosen.beta2, chosen.epsilon)

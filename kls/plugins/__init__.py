@@ -1,1 +1,0 @@
-"""What this project adds to Hydra: plugins, found through the entry-point group ``hydra.plugins``, and checks."""

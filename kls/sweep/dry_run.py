@@ -1,0 +1,120 @@
+"""What a search would run: its stages, intervals and trials, with an estimate of the time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from joblib import cpu_count
+from tabulate import tabulate
+from threadpoolctl import threadpool_limits
+
+from kls.config import build
+from kls.config.settings import Settings
+from kls.core.evaluation import evaluate
+from kls.core.population import Population
+from kls.errors import UserError
+from kls.sweep.narrowing import RULES
+from kls.sweep.population_launcher import PopulationLauncherConfig
+from kls.sweep.stages import Parameter, Stage
+
+MOST_VALUES = 12
+STEPS = 40  # that are timed
+
+
+def describe(plan: Sequence[tuple[Stage, Settings]]) -> str:
+    """A table with a row a stage. ``plan`` holds each stage and the settings of one of its runs.
+
+    Where the data are not there yet, the table says so instead of the time.
+    """
+    rows: list[tuple[object, ...]] = []
+    times: list[float] = []
+    fault = ""
+    for stage, settings in plan:
+        try:
+            times.append(_seconds(settings, stage.n_trials))
+        except UserError as error:
+            fault = str(error)
+        budget = ", ".join(stage.budget) or "-"
+        about = "?" if fault else _time(times[-1])
+        rows.append((stage.name, stage.n_trials, _sampler(stage), _searched(stage), budget, about))
+    headers = ["stage", "trials", "sampler", "searched", "budget", "about"]
+    table = tabulate(rows, headers=headers, maxcolwidths=[None, None, None, 48, 36, None])
+    runs = f"{sum(stage.n_trials for stage, _ in plan)} runs"
+    if fault:
+        return f"{table}\n{runs}; their time is not known: {fault}; nothing was run"
+    return (
+        f"{table}\n{runs}, about {_time(sum(times))} with {cpu_count()} processes, measured from "
+        "a few steps of each stage trained as populations; nothing was run"
+    )
+
+
+def _seconds(settings: Settings, trials: int) -> float:
+    """With as many populations at once as there are cores, and as large ones as the launcher makes by itself."""
+    processes = min(cpu_count(), trials)
+    members = min(-(-trials // processes), PopulationLauncherConfig.max_members)
+    rounds = -(-trials // (processes * members))
+    return rounds * estimated_seconds(settings, members)
+
+
+def _sampler(stage: Stage) -> str:
+    if stage.confirm:
+        return "confirm"
+    return stage.sampler if isinstance(stage.sampler, str) else str(stage.sampler["_target_"]).rsplit(".", 1)[-1]
+
+
+def _searched(stage: Stage) -> str:
+    if stage.confirm:
+        return f"the {stage.confirm.best} best of {stage.confirm.source}, {stage.confirm.seeds} seeds each"
+    return "; ".join(f"{name}: {_told(parameter)}" for name, parameter in stage.params.items())
+
+
+def _told(parameter: Parameter) -> str:
+    if parameter.values is not None:
+        listed = [f"{v:g}" if isinstance(v, float) else str(v) for v in parameter.values[:MOST_VALUES]]
+        return ", ".join(listed) + (", ..." if len(parameter.values) > MOST_VALUES else "")
+    scale = f"{parameter.scale}, {parameter.steps} steps" if parameter.steps else parameter.scale
+    if parameter.narrow is None:
+        return f"[{parameter.low:g}, {parameter.high:g}], {scale}"
+    by = parameter.narrow
+    return f"{RULES[by.rule].told(by)} of {by.source}, {scale}"
+
+
+def _time(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
+
+
+def estimated_seconds(settings: Settings, members: int) -> float:
+    """Seconds that ``members`` networks of these settings, trained together in one process, would take.
+
+    Raises UserError where the data are not there: nothing is fetched.
+    """
+    settings = settings.model_copy(update={"data": settings.data.model_copy(update={"download": False})})
+    with threadpool_limits(settings.threads):
+        data = build.data_set(settings)
+        feed = build.batches(settings, data)
+        n_steps = build.n_steps(settings, feed.steps_per_epoch)
+        population = Population(
+            build.architecture(settings, data),
+            [build.member(settings, n_steps)] * members,
+            build.optimizer_maker(settings),
+            feed,
+        )
+        step = _timed(lambda: population.advance(population.step + min(STEPS, n_steps))) / min(STEPS, n_steps)
+        if not population.ids:  # diverged; a guess from the steps until then is all there is
+            return step * n_steps
+        n = min(len(data.val.x), 1000)
+        picture = _timed(lambda: evaluate(population.network, data.val.x[:n], data.val.y[:n], population.lam)) / n
+        evaluated = len(data.val.x) + min(settings.evaluation.n_train, len(data.train.x))
+        rows = n_steps // (settings.evaluation.every_steps or feed.steps_per_epoch) + 1
+        final = len(data.train.x) + len(data.val.x) + settings.evaluation.test * len(data.test.x)
+        return step * n_steps + picture * (rows * evaluated + final)
+
+
+def _timed(work: Callable[[], object]) -> float:
+    with np.errstate(all="ignore"):
+        start = time.perf_counter()
+        work()
+        return time.perf_counter() - start

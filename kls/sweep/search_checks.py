@@ -1,0 +1,98 @@
+"""What is checked of a search before its first job: settings, samplers, memory and disk."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra.types import HydraContext
+from joblib import cpu_count
+from omegaconf import DictConfig, OmegaConf, open_dict, read_write
+
+from kls.config import limits
+from kls.config.settings import Settings
+from kls.config.validation import validate
+from kls.errors import UserError
+from kls.records import names
+from kls.sweep import samplers
+from kls.sweep.corner_points import corner_points
+from kls.sweep.population_launcher import check_launcher
+from kls.sweep.search_space import as_text
+from kls.sweep.stages import Stage
+
+LARGEST_BATCH = 100  # trials that any sampler is asked for: Optuna looks through all that are under way for each
+
+
+class SearchChecks:
+    """The checks of one search. ``fixed``: the overrides that all its jobs share."""
+
+    def __init__(
+        self, stages: Sequence[Stage], context: HydraContext, config: DictConfig, fixed: Sequence[str]
+    ) -> None:
+        self.stages, self.context, self.config, self.fixed = stages, context, config, fixed
+
+    def before_any_job(self) -> list[Settings]:
+        """Settings of a job of every stage; those at the corners of what is searched are checked as well.
+
+        Raises UserError, or Hydra's exception for an unknown key or choice.
+        """
+        check_launcher(self.config.hydra.launcher)
+        rule = self.config.pruning.rule
+        if rule and all(stage.scores_test for stage in self.stages):
+            raise UserError(f"pruning.rule={rule}: all stages score the test set, and those that do are never pruned")
+        found = []
+        for stage in self.stages:
+            given = {argument.split("=", 1)[0].lstrip("+~") for argument in (*self.fixed, *stage.budget)}
+            clash = given & (set(stage.params) | ({"seed"} if stage.confirm else set()))
+            if clash:
+                raise UserError(f"{min(clash)}: stage {stage.name} sets it for each trial; leave it out")
+            points = [self._settings(stage, point) for point in corner_points(stage, self.stages)]
+            for settings in points:
+                self._memory(settings, stage)
+            found.append(points[0])
+            if stage.trials is not None:
+                samplers.sampler_of(stage)
+        return found
+
+    def disk(self, folder: Path, settings: Sequence[Settings]) -> None:
+        """Raises UserError where there is no room for the runs that are not there yet."""
+        runs = []
+        for stage, one in zip(self.stages, settings, strict=True):
+            begun = sum(1 for _ in (folder / stage.name).glob(f"*/{names.LAST}"))
+            runs.append((one, max(stage.n_trials - begun, 0)))
+        limits.require_runs(folder, runs)
+
+    def job_arguments(self, stage: Stage) -> list[str]:
+        """Overrides that all jobs of a stage share."""
+        quiet = ["progress=false"]
+        quiet += ["pruning.rule=null"] if stage.scores_test else ["evaluation.test=false", "plots=false"]
+        return [*self.fixed, *stage.budget, *quiet]
+
+    def _settings(self, stage: Stage, point: dict[str, Any]) -> Settings:
+        """The settings of a possible job of a stage."""
+        try:
+            return validate(self._composed(stage, point))
+        except UserError as error:
+            where = f"stage {stage.name}: " if len(self.stages) > 1 else ""
+            raise UserError("\n".join(f"{where}{line}" for line in str(error).splitlines())) from None
+
+    def _memory(self, settings: Settings, stage: Stage) -> None:
+        launcher = self.config.hydra.launcher
+        together = "max_members" in launcher
+        processes = launcher.get("n_jobs", 1)
+        limits.require_training(
+            settings,
+            min(stage.n_trials, LARGEST_BATCH),
+            cpu_count() if processes == -1 else processes,
+            launcher.max_members if together else 1,
+        )
+
+    def _composed(self, stage: Stage, params: dict[str, Any]) -> dict[str, Any]:
+        overrides = [*self.job_arguments(stage), *(f"{name}={as_text(value)}" for name, value in params.items())]
+        composed = self.context.config_loader.load_sweep_config(self.config, overrides)
+        with read_write(composed), open_dict(composed):
+            del composed["hydra"]
+        container = OmegaConf.to_container(composed, resolve=True, throw_on_missing=True)
+        assert isinstance(container, dict)
+        return {str(key): value for key, value in container.items()}

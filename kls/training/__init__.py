@@ -1,0 +1,1 @@
+"""One population's training: session, jobs in processes, pruning, snapshots, signals."""
