@@ -49,11 +49,11 @@ def run(argv: Sequence[str]) -> None:
     from tabulate import tabulate
     from threadpoolctl import threadpool_limits
 
+    from kls.config.model_name import network_name
     from kls.config.validation import validate
     from kls.data.dataset import default_root
     from kls.plots.confusion import plot_confusion
     from kls.records.checked import write_json
-    from kls.training.summary import network_name
     from kls.training.trained_network import load_data, load_network, load_settings, score_splits
 
     augmentation = _augmentation(wish)

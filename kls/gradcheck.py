@@ -32,10 +32,10 @@ def task(config: DictConfig) -> float:
     """Check one network; gives the largest relative error, and exits with status 1 above the tolerance."""
     from tabulate import tabulate
 
+    from kls.config.model_name import network_name
     from kls.plots.gradient_boxes import plot_gradient_errors
     from kls.records.checked import write_csv
     from kls.training.gradient_table import check, table
-    from kls.training.summary import network_name
 
     folder = Path(HydraConfig.get().runtime.output_dir)
     container = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)

@@ -77,17 +77,17 @@ def finish(settings: Settings, folder: Path) -> float:
         draw(folder)
     metrics = RunFolder(folder).read_metrics()
     log.info(summary(settings, metrics, folder))
-    return float(metrics[names.VALUE])
+    return float(metrics[names.VAL_ACCURACY])
 
 
 def draw(folder: Path) -> None:
     """Write curves.png, and weights.png where the network's inputs are pixels."""
     import numpy as np
 
+    from kls.config.model_name import network_name
     from kls.data.dataset import IMAGE_SHAPE
     from kls.plots.curves import plot_curves
     from kls.plots.weights import plot_weights
-    from kls.training.summary import network_name
 
     run = RunFolder(folder)
     rows = run.read_history()

@@ -14,9 +14,9 @@ import kls
 PACKAGE = Path(kls.__file__).parent
 CORE = sorted(PACKAGE.glob("core/*.py"))
 AT_HOME: dict[str, tuple[str, ...]] = {
-    "hydra": ("cli.py", "train.py", "gradcheck.py", "plugins/"),
-    "omegaconf": ("cli.py", "train.py", "gradcheck.py", "plugins/"),
-    "optuna": ("plugins/",),
+    "hydra": ("config/", "sweep/", "train.py", "gradcheck.py"),
+    "omegaconf": ("config/", "sweep/", "train.py", "gradcheck.py"),
+    "optuna": ("sweep/",),
     "pandas": ("aggregate/", "reporting/"),
 }
 

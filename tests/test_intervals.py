@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from kls.errors import UserError
-from kls.sweep.intervals import Range, Trial, confirmations, edges, grid, resolve
+from kls.sweep.intervals import Range, Trial, confirmations, edges, grid, means_over_seeds, resolve
 from kls.sweep.stages import Parameter, Stage
 
 COARSE = [
@@ -166,25 +166,25 @@ def test_a_grid_has_all_combinations_and_the_last_parameter_changes_fastest() ->
 
 def confirmed(trials: list[Trial], best: int, seeds: int) -> list[dict[str, Any]]:
     stage = Stage.model_validate({"name": "confirm", "confirm": {"from": "fine", "best": best, "seeds": seeds}})
-    return confirmations(stage, {"fine": trials})
+    return confirmations(stage, {"fine": means_over_seeds(trials)}, {0, 2})
 
 
 def test_the_best_settings_are_confirmed_with_several_seeds() -> None:
     trials = [Trial(i, {"lam": x}, value) for i, (x, value) in enumerate([(1, 0.4), (2, 0.6), (3, 0.6), (4, 0.5)])]
-    assert confirmed(trials, 1, 3) == [{"lam": 2, "seed": seed} for seed in (0, 1, 2)]
-    assert confirmed(trials, 3, 2) == [{"lam": lam, "seed": seed} for lam in (2, 3, 4) for seed in (0, 1)]
+    assert confirmed(trials, 1, 3) == [{"lam": 2, "seed": seed} for seed in (1, 3, 4)]
+    assert confirmed(trials, 3, 2) == [{"lam": lam, "seed": seed} for lam in (2, 3, 4) for seed in (1, 3)]
     assert len(confirmed(trials, 9, 2)) == 8
 
 
 def test_the_same_setting_is_confirmed_once() -> None:
     trials = [Trial(i, {"lam": x}, value) for i, (x, value) in enumerate([(1, 0.6), (1, 0.6), (2, 0.5)])]
-    assert confirmed(trials, 2, 1) == [{"lam": 1, "seed": 0}, {"lam": 2, "seed": 0}]
+    assert confirmed(trials, 2, 1) == [{"lam": 1, "seed": 1}, {"lam": 2, "seed": 1}]
 
 
 def test_settings_that_differ_in_the_seed_alone_are_the_same() -> None:
     points = [(1, 7, 0.6), (1, 8, 0.55), (2, 7, 0.5)]
     trials = [Trial(i, {"lam": lam, "seed": seed}, value) for i, (lam, seed, value) in enumerate(points)]
-    assert confirmed(trials, 2, 2) == [{"lam": lam, "seed": seed} for lam in (1, 2) for seed in (0, 1)]
+    assert confirmed(trials, 2, 2) == [{"lam": lam, "seed": seed} for lam in (1, 2) for seed in (1, 3)]
 
 
 def test_nothing_can_be_confirmed_where_nothing_finished() -> None:
@@ -200,7 +200,7 @@ def test_a_pruned_trial_is_never_the_best() -> None:
     low, high, _ = narrowed(PRUNED, rule="around_best", factor=2)
     assert (low, high) == (0.005, 0.02)
     stage = Stage.model_validate({"name": "confirm", "confirm": {"from": "fine", "best": 3, "seeds": 1}})
-    assert [point["lam"] for point in confirmations(stage, {"fine": PRUNED})] == [0.01, 0.1]
+    assert [point["lam"] for point in confirmations(stage, {"fine": PRUNED}, {0})] == [0.01, 0.1]
 
 
 def test_a_pruned_trial_was_tried_all_the_same() -> None:

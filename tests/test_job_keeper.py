@@ -72,7 +72,7 @@ def works(tmp_path: Path) -> Launch:
     def launch(jobs: list[list[str]]) -> list[JobReturn]:
         for overrides in jobs:
             folder = folder_of(overrides, tmp_path)
-            folder.write_metrics({names.STATUS: names.FINISHED, names.VALUE: int(folder.path.name) / 100})
+            folder.write_metrics({names.STATUS: names.FINISHED, names.VAL_ACCURACY: int(folder.path.name) / 100})
         return [returned(None) for _ in jobs]
 
     return launch
@@ -97,8 +97,8 @@ def test_jobs_get_their_folders_and_logs(works: Launch, tmp_path: Path) -> None:
 
 def test_jobs_that_have_ended_are_answered_from_their_records(works: Launch, tmp_path: Path) -> None:
     for number, metrics in (
-        (4, {names.STATUS: names.DIVERGED, names.VALUE: 0.1}),
-        (6, {names.STATUS: names.PRUNED, names.VALUE: 0.2}),
+        (4, {names.STATUS: names.DIVERGED, names.VAL_ACCURACY: 0.1}),
+        (6, {names.STATUS: names.PRUNED, names.VAL_ACCURACY: 0.2}),
     ):
         leave_hydra_records(tmp_path / str(number), {"overrides.yaml": "[]\n"})
         leave_records(RunFolder(tmp_path / str(number)), metrics)
@@ -118,7 +118,7 @@ def test_jobs_that_failed_before_are_tried_again(works: Launch, tmp_path: Path) 
 @pytest.mark.parametrize("name", [names.METRICS, names.CONFIG, names.HISTORY])
 def test_a_job_with_a_damaged_record_is_launched_again(name: str, works: Launch, tmp_path: Path) -> None:
     leave_hydra_records(tmp_path / "4", {"overrides.yaml": "[]\n"})
-    leave_records(RunFolder(tmp_path / "4"), {names.STATUS: names.FINISHED, names.VALUE: 0.9})
+    leave_records(RunFolder(tmp_path / "4"), {names.STATUS: names.FINISHED, names.VAL_ACCURACY: 0.9})
     content = (tmp_path / "4" / name).read_bytes()
     (tmp_path / "4" / name).write_bytes(content[:-2])
     assert kept(tmp_path, Launcher(works), 1) == [0.04]
@@ -155,7 +155,7 @@ def test_a_trained_job_without_hydras_last_record_is_launched_again(
 ) -> None:
     """It was killed between its training and the end of what Hydra writes, file by file and not atomically."""
     leave_hydra_records(tmp_path / "5", records)
-    leave_records(RunFolder(tmp_path / "5"), {names.STATUS: names.FINISHED, names.VALUE: 0.7})
+    leave_records(RunFolder(tmp_path / "5"), {names.STATUS: names.FINISHED, names.VAL_ACCURACY: 0.7})
     launcher = Launcher(works)
     kept(tmp_path, launcher)
     assert [[job[0] for job in jobs] for jobs, _ in launcher.asked] == [["lam=0", "lam=1", "lam=2"]]
@@ -174,7 +174,9 @@ def test_failures_are_recorded_and_answered_with_no_number(
 ) -> None:
     failures: list[str] = []
     assert kept(tmp_path, Launcher(fails), 2, failures, most=2) == ["the job failed"] * 2
-    assert metrics_of(tmp_path / "4") == {"status": "failed", "message": "ValueError: two lines"}
+    assert metrics_of(tmp_path / "4") == {
+        "schema": 1, "status": "failed", "message": "ValueError: two lines", "model": None, "settings": {"lam": 0},
+    }  # fmt: skip
     assert failures == [f"{tmp_path}/{number}: ValueError: two lines" for number in (4, 5)]
     assert f"{tmp_path}/4: failed: ValueError: two lines" in caplog.messages
 

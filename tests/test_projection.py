@@ -47,7 +47,8 @@ def small() -> DataSet:
     """Eight dimensions, whose axes are found at once."""
     rng = np.random.default_rng(2)
     train, val, test = (Split(rng.standard_normal((n, 8)), rng.integers(0, 3, n)) for n in (50, 20, 10))
-    return DataSet("made up", train, val, test, ("a", "b", "c"), np.zeros(8), np.ones(8), "0123456789abcdef")
+    fingerprints = "0123456789abcdef", "fedcba9876543210"
+    return DataSet("made up", train, val, test, ("a", "b", "c"), np.zeros(8), np.ones(8), *fingerprints)
 
 
 @pytest.mark.parametrize("share", [0.5, 0.9, 0.99])

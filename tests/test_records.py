@@ -164,7 +164,7 @@ def test_a_finished_run_is_read_back(finished_run: Path) -> None:
     run = RunFolder(finished_run)
     assert run.read_config() == config_of(finished_run) == yaml.safe_load((finished_run / names.CONFIG).read_text())
     assert run.read_metrics() == metrics_of(finished_run)
-    assert run.read_history()[-1]["val_accuracy"] == run.read_metrics()[names.VALUE]
+    assert run.read_history()[-1]["val_accuracy"] == run.read_metrics()[names.VAL_ACCURACY]
     last = run.read_checkpoint(names.LAST)
     assert {key: value.tobytes() for key, value in last.items()} == {
         key: value.tobytes() for key, value in arrays_of(finished_run).items()
@@ -178,5 +178,5 @@ def test_a_finished_run_is_read_back(finished_run: Path) -> None:
 )
 def test_names_of_scores(split: str, quantity: str, key: str) -> None:
     assert names.metric(split, quantity) == key
-    assert names.VALUE == "val_accuracy"
+    assert names.VAL_ACCURACY == "val_accuracy"
     assert set(names.HISTORY_COLUMNS[3:]) == {names.metric(s, q) for s in ("train", "val") for q in names.QUANTITIES}

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -79,8 +80,8 @@ def test_parameters_of_the_stages(search: tuple[Path, str]) -> None:
     assert len({lam for lam, _ in points(folder, "coarse")}) == 5
     assert all(1e-4 <= lam <= 10 for lam, _ in points(folder, "coarse"))
     best = narrowing.best_of(points(folder, "fine"))
-    assert [trial.params for trial in trials_of(folder, "confirm")] == [{"lam": best, "seed": s} for s in (0, 1)]
-    assert [config_of(job)["order_seed"] for job in job_folders(folder, "confirm")] == [0, 1]
+    assert [trial.params for trial in trials_of(folder, "confirm")] == [{"lam": best, "seed": s} for s in (1, 2)]
+    assert [config_of(job)["order_seed"] for job in job_folders(folder, "confirm")] == [1, 2]
 
 
 def test_the_narrowed_interval_is_that_of_the_rule(search: tuple[Path, str]) -> None:
@@ -129,13 +130,16 @@ def test_the_record_of_the_sweep(search: tuple[Path, str]) -> None:
         assert told == {
             "name": name, "trials": n, "sampler": sampler, "status": "finished", "confirm": name == "confirm",
         }  # fmt: skip
-        best = max(trials_of(folder, name), key=lambda trial: trial.values[0])
-        assert entry["best"] == {"trial": best.number, "params": best.params, "val_accuracy": best.values[0]}
+        trials = trials_of(folder, name)
+        best, value = max(((trial, trial.values[0]) for trial in trials), key=lambda pair: pair[1])
+        if name == "confirm":
+            best, value = trials[0], fmean(trial.values[0] for trial in trials)
+        assert entry["best"] == {"trial": best.number, "params": {"lam": best.params["lam"]}, "val_accuracy": value}
     coarse, _, confirm = (entry["params"] for entry in record["stages"])
     assert coarse == {"lam": {"low": 1e-4, "high": 10.0, "scale": "log", "values": None, "source": "given"}}
     best = narrowing.best_of(points(folder, "fine"))
     assert (confirm["lam"]["values"], confirm["lam"]["source"]) == ([best], "the best of fine")
-    assert (confirm["seed"]["values"], confirm["seed"]["source"]) == ([0, 1], "given")
+    assert (confirm["seed"]["values"], confirm["seed"]["source"]) == ([1, 2], "given")
 
 
 def test_what_is_printed(search: tuple[Path, str]) -> None:
@@ -227,9 +231,22 @@ def test_a_grid_of_choices_and_numbers(cifar_root: Path, tmp_path: Path) -> None
     assert [trial.params for trial in trials_of(folder, "grid")] == [
         {"model": model, "lam": lam} for model in ("3layer", "3layer_bn") for lam in (1e-3, 1e-2)
     ]
-    assert all("test_accuracy" in metrics_of(job) for job in job_folders(folder, "grid"))
+    assert not any("test_accuracy" in metrics_of(job) for job in job_folders(folder, "grid"))
     (stage,) = record_of(folder)["stages"]
     assert (stage["trials"], stage["edge"]) == (4, [])
+
+
+def test_a_grid_scores_the_test_set_only_if_asked(cifar_root: Path, tmp_path: Path) -> None:
+    folder = swept(tmp_path, "lam=choice(1e-3,1e-2)", "model.hidden=[10]", "evaluation.test=true")
+    assert all("test_accuracy" in metrics_of(job) for job in job_folders(folder, "grid"))
+
+
+def test_a_lucky_seed_does_not_decide(cifar_root: Path, tmp_path: Path) -> None:
+    folder = swept(tmp_path, "lam=choice(1e-3,3)", "seed=0,1,2", "model.hidden=[10]")
+    (stage,) = record_of(folder)["stages"]
+    values = {lam: [t.values[0] for t in trials_of(folder, "grid") if t.params["lam"] == lam] for lam in (1e-3, 3)}
+    best = max(values, key=lambda lam: fmean(values[lam]))
+    assert (stage["best"]["params"], stage["best"]["val_accuracy"]) == ({"lam": best}, fmean(values[best]))
 
 
 def test_a_grid_of_lists_nulls_and_booleans(cifar_root: Path, tmp_path: Path) -> None:
@@ -255,7 +272,7 @@ def test_values_of_a_stage_and_their_confirmation(cifar_root: Path, tmp_path: Pa
     chosen = config_of(folder / "grid" / str(best["trial"]))
     for seed, job in enumerate(job_folders(folder, "confirm")):
         assert config_of(job)["model"] == chosen["model"]
-        assert config_of(job)["seed"] == seed
+        assert config_of(job)["seed"] == seed + 1
     assert len(job_folders(folder, "confirm")) == 2
 
 

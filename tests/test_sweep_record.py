@@ -42,6 +42,7 @@ def refusal(folder: Path, definition: dict[str, Any]) -> str:
 def test_a_new_record(tmp_path: Path) -> None:
     begin(tmp_path)
     assert read_sweep(tmp_path) == {
+        "schema": 1,
         "optuna_version": "5.0.0",
         "overrides": ["sweeps=smoke", "batch_size=100"],
         "status": "running",

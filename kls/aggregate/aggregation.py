@@ -98,7 +98,7 @@ def _chosen(found: Collection, table: RunTable, where: str) -> tuple[Collection,
 def _metric(wish: str | None, found: Collection, table: RunTable) -> str:
     """The score asked for, else that of the sweep, else validation accuracy."""
     if wish is None:
-        return next((sweep.metric for sweep in found.sweeps.values() if sweep.metric), names.VALUE)
+        return next((sweep.metric for sweep in found.sweeps.values() if sweep.metric), names.VAL_ACCURACY)
     numeric = [metric for metric in table.metrics if table.frame[metric].map(is_number).any()]
     return find_column(wish, numeric)
 

@@ -137,8 +137,8 @@ def _read(path: Path) -> Run:
         raise UserError(f"{path}: has no {names.METRICS}; it has only just begun, or was stopped there")
     check_metrics(path / names.METRICS, metrics)
     status = metrics[names.STATUS]
-    if status in (names.FINISHED, names.DIVERGED) and metrics.get(names.VALUE) is None:
-        raise UserError(f"{path}: is {status}, but {names.METRICS} has no number as {names.VALUE}")
+    if status in (names.FINISHED, names.DIVERGED) and metrics.get(names.VAL_ACCURACY) is None:
+        raise UserError(f"{path}: is {status}, but {names.METRICS} has no number as {names.VAL_ACCURACY}")
     config = read_config(path / names.CONFIG)
     if config is None and status != names.FAILED:
         raise UserError(f"{path}: is {status}, but has no {names.CONFIG}")

@@ -7,13 +7,13 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from kls.config.model_name import network_name
 from kls.config.project import project_root
 from kls.config.settings import ModelSettings, Settings
 from kls.config.validation import validate_group
 from kls.errors import UserError
 from kls.records import checked, names
 from kls.records.small_files import read_yaml_text
-from kls.training.summary import network_name
 
 _CHOSEN = re.compile(r"^ +choices:\n(?: {6}.*\n)*? {6}model: ([\w.+-]+)$", re.MULTILINE)
 

@@ -17,7 +17,7 @@ from kls.records import names
 RESULTS = (names.FINISHED, names.DIVERGED)
 COUNTED = (names.DIVERGED, names.FAILED, names.RUNNING, names.INTERRUPTED, names.PRUNED)
 
-_ALSO = (names.VALUE, names.metric("test", "accuracy"))
+_ALSO = (names.VAL_ACCURACY, names.metric("test", "accuracy"))
 _TEST_PICTURES = "data.test_augmentation."
 
 

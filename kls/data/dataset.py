@@ -51,6 +51,7 @@ class DataSet:
         sd: (d,) float64 population standard deviation likewise, 1 where it is 0; a raw picture x
             enters the network as (x - mean) / sd.
         fingerprint: 16 hex digits that differ if the pictures or labels of any of the sets differ.
+        pictures_fingerprint: the same of the test set alone: that of the source, whatever the split.
         image_shape: a row of `x` reshaped to this is channels, rows, columns.
         projection: what `x` was made of where it holds no pixels; then image_shape is that of the pictures.
     """
@@ -63,14 +64,21 @@ class DataSet:
     mean: NDArray[np.float64]
     sd: NDArray[np.float64]
     fingerprint: str
+    pictures_fingerprint: str
     image_shape: tuple[int, int, int] = IMAGE_SHAPE
     projection: Projection | None = None
 
     @property
-    def facts(self) -> dict[str, str]:
+    def facts(self) -> dict[str, Any]:
         """What tells this data set from others, for the records of a run."""
         axes = {} if self.projection is None else {"axes_fingerprint": self.projection.fingerprint}
-        return {"data": self.name, "data_fingerprint": self.fingerprint, **axes}
+        return {
+            "data": self.name,
+            "classes": len(self.class_names),
+            "data_fingerprint": self.fingerprint,
+            "pictures_fingerprint": self.pictures_fingerprint,
+            **axes,
+        }
 
     @property
     def pixels(self) -> DataSet:
@@ -190,7 +198,10 @@ def build_dataset(
     train = split(pictures.train_x, pictures.train_y, train_rows)
     val = split(pictures.train_x, pictures.train_y, val_rows)
     test = split(pictures.test_x, pictures.test_y, test_rows)
-    return DataSet(pictures.name, train, val, test, pictures.class_names, mean, sd, digest.hexdigest()[:16])
+    source = hashlib.sha256(f"{pictures.name}\0{n_test}\0".encode() + pictures.test_y[:n_test].tobytes())
+    source.update(np.ascontiguousarray(pictures.test_x[:n_test]).data)
+    fingerprints = digest.hexdigest()[:16], source.hexdigest()[:16]
+    return DataSet(pictures.name, train, val, test, pictures.class_names, mean, sd, *fingerprints)
 
 
 def _check_sizes(pictures: Pictures, n_train: int, n_val: int, n_test: int) -> None:

@@ -1,6 +1,8 @@
-"""Names and columns of every file that a run writes. Trainer, aggregator and report all use these."""
+"""Names and columns of every file that a run or a sweep writes."""
 
 from __future__ import annotations
+
+SCHEMA = 1  # of metrics.json, sweep.json and step.json; files without one are older and are read as far as they go
 
 CONFIG = "config.yaml"
 METRICS = "metrics.json"
@@ -65,8 +67,8 @@ ENDED = (FINISHED, DIVERGED, PRUNED)
 # Keys of metrics.json. Accuracies are shares, losses mean cross-entropies, costs losses plus the L2 term.
 STATUS = "status"
 MESSAGE = "message"
-VALUE = "val_accuracy"
-BEST_VALUE = "best_val_accuracy"
+VAL_ACCURACY = "val_accuracy"
+BEST_VAL_ACCURACY = "best_val_accuracy"
 BEST_STEP = "best_step"
 TIMES = ("seconds", "training_seconds", "steps_per_second", "started", "ended")
 

@@ -33,10 +33,11 @@ class SweepRecord:
         """
         self.path = folder / names.SWEEP
         self.content: dict[str, Any] = {
+            "schema": names.SCHEMA,
             **facts,
             "overrides": list(overrides),
             "status": names.RUNNING,
-            "metric": names.VALUE,
+            "metric": names.VAL_ACCURACY,
             "definition": definition,
             "stages": [],
         }

@@ -20,7 +20,7 @@ from kls.reporting.wording import setting, spread, which_end
 from kls.studies.definition import Optimum
 
 _FLAT = 0.5  # points
-_VALUE, _TEST = names.VALUE, names.metric("test", "accuracy")
+_VALUE, _TEST = names.VAL_ACCURACY, names.metric("test", "accuracy")
 
 
 @dataclass(frozen=True)

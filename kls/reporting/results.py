@@ -54,7 +54,7 @@ class Runs:
         frame = self.table.frame
         results = frame[frame[names.STATUS].isin(RESULTS)]
         tested = _TEST in frame and len(results) > 0 and bool(results[_TEST].map(is_number).all())
-        return _TEST if tested else names.VALUE
+        return _TEST if tested else names.VAL_ACCURACY
 
     def summary(self, score: str) -> Summary:
         """Groups by ``score``, over all settings that vary but the seeds."""

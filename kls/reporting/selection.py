@@ -89,7 +89,7 @@ def select(runs: Runs, where: Where, score: str, rank: int = 1, near: Mapping[st
     if rank > len(groups):
         raise UserError(f"there are {len(groups)} settings with a result, so none is number {rank}")
     if len(groups) > 1:
-        by = names.VALUE if f"{names.VALUE}_mean" in groups else score
+        by = names.VAL_ACCURACY if f"{names.VAL_ACCURACY}_mean" in groups else score
         best = groups.sort_values(f"{by}_mean", ascending=lower_is_better(by), kind="stable").index[rank - 1]
         values = values[places == best]
         keys = [key for key in telling_keys(groups, summary) if key != "stage"]

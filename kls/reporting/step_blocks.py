@@ -129,7 +129,7 @@ def _pictures(runs: Runs, section: Section, summary: Summary, folder: Path, stem
     drawn = curve_pictures(runs, section, summary, folder, suffix)
     search = None
     if sensitivity_table(section.groups, summary, list(runs.table.frame.columns)) is None:
-        validation = runs.summary(names.VALUE)
+        validation = runs.summary(names.VAL_ACCURACY)
         (own,) = [s for s in sections(runs.table, validation, runs.stages) if s.fingerprint == section.fingerprint]
         search = replace(gallery, summary=validation, section=own).search()
     if search is not None:

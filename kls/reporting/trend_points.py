@@ -68,13 +68,13 @@ def best_point(score: str, at: Any, scores: pd.Series[float], frame: pd.DataFram
     Raises UserError where ``of`` is no number.
     """
     rows = frame.loc[scores.index]
-    rows = rows[rows[of].map(is_number) & rows[names.VALUE].map(is_number)]
+    rows = rows[rows[of].map(is_number) & rows[names.VAL_ACCURACY].map(is_number)]
     if rows.empty:
         raise UserError(f"{head} is no number, so its best value has no trend")
-    tried = rows[[of, names.VALUE, "seed"]].astype(np.float64)
-    means = tried.groupby(of)[names.VALUE].mean()
+    tried = rows[[of, names.VAL_ACCURACY, "seed"]].astype(np.float64)
+    means = tried.groupby(of)[names.VAL_ACCURACY].mean()
     best = float(means.index.to_numpy()[means.to_numpy().argmax()])
-    each = [_best_of_seed(own[of].to_numpy(), own[names.VALUE].to_numpy()) for _, own in tried.groupby("seed")]
+    each = [_best_of_seed(own[of].to_numpy(), own[names.VAL_ACCURACY].to_numpy()) for _, own in tried.groupby("seed")]
     there = scores[same_as(frame.loc[scores.index, of], best)].to_numpy()
     end = which_end(best, float(means.index.min()), float(means.index.max()))
     cells = {

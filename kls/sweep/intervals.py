@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import asdict, dataclass, replace
+from itertools import count, islice
+from statistics import fmean
 from typing import Any
 
 from kls.config.setting_ranges import setting_range
 from kls.errors import UserError
 from kls.sweep import narrowing
 from kls.sweep.stages import Parameter, Stage
+
+SEEDS = ("seed", "order_seed", "data.split_seed")
 
 
 @dataclass(frozen=True)
@@ -89,7 +93,7 @@ def edges(trials: Sequence[Trial], ranges: Mapping[str, Range]) -> list[str]:
     for name, parameter_range in ranges.items():
         pairs = [(t.params[name], value) for t, value in _ranked(trials) if _is_number(t.params.get(name))]
         numeric = parameter_range.low is not None or len(pairs) == len(trials)
-        side = narrowing.edge(pairs) if pairs and numeric and name not in ("seed", "order_seed") else 0
+        side = narrowing.edge(pairs) if pairs and numeric and name not in SEEDS else 0
         if side:
             found.append(
                 f"{name}: the best, {narrowing.best_of(pairs):.4g}, is the {'smallest' if side < 0 else 'largest'} "
@@ -115,8 +119,25 @@ def grid(ranges: Mapping[str, Range]) -> list[dict[str, Any]]:
     return [dict(zip(ranges, point, strict=True)) for point in itertools.product(*listed)]
 
 
-def confirmations(stage: Stage, earlier: Mapping[str, Sequence[Trial]]) -> list[dict[str, Any]]:
-    """The best settings of the stage that is confirmed, each with seeds 0, 1, ...
+def means_over_seeds(trials: Sequence[Trial]) -> list[Trial]:
+    """One trial for each setting: the mean of those that differ in their seeds alone, under the first one's number.
+
+    A lucky seed must not decide. A setting of which one trial was pruned counts as pruned.
+    """
+    found: dict[str, list[Trial]] = {}
+    for trial in trials:
+        settings = {name: value for name, value in trial.params.items() if name not in SEEDS}
+        found.setdefault(repr(sorted(settings.items())), []).append(replace(trial, params=settings))
+    return [
+        replace(same[0], value=fmean(t.value for t in same), pruned=any(t.pruned for t in same))
+        for same in found.values()
+    ]
+
+
+def confirmations(stage: Stage, earlier: Mapping[str, Sequence[Trial]], used: Set[int]) -> list[dict[str, Any]]:
+    """The best settings of the stage that is confirmed, each with the smallest seeds that no earlier stage has used.
+
+    A seed that took part in the choice would flatter it.
 
     Raises UserError where that stage has no finished trial.
     """
@@ -125,10 +146,5 @@ def confirmations(stage: Stage, earlier: Mapping[str, Sequence[Trial]]) -> list[
     trials = sorted(whole, key=lambda t: (-t.value, t.number))
     if not trials:
         raise UserError(f"stage {stage.name}: {stage.confirm.source} has no finished trial to confirm")
-    chosen: list[dict[str, Any]] = []
-    for trial in trials:
-        params = {name: value for name, value in trial.params.items() if name != "seed"}
-        if params not in chosen:
-            chosen.append(params)
-    seeds = range(stage.confirm.seeds)
-    return [{**params, "seed": seed} for params in chosen[: stage.confirm.best] for seed in seeds]
+    seeds = list(islice((number for number in count() if number not in used), stage.confirm.seeds))
+    return [{**trial.params, "seed": seed} for trial in trials[: stage.confirm.best] for seed in seeds]

@@ -17,8 +17,9 @@ from typing import Any
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.plugins.launcher import Launcher
 
+from kls.config.resume import unquoted
 from kls.errors import DamageError, UserError
-from kls.records import names
+from kls.records import checked, names
 from kls.records.folders import refuse_links
 from kls.records.run_folder import RunFolder
 from kls.sweep.sweep_progress import SweepProgress
@@ -91,15 +92,16 @@ class JobKeeper:
                 fault = job._return_value
                 if isinstance(fault, OSError | MemoryError):
                     raise fault
-                self._record_failure(folders[i], fault)
+                self._record_failure(folders[i], fault, job_overrides[i])
 
-    def _record_failure(self, folder: Path, error: Any) -> None:
+    def _record_failure(self, folder: Path, error: Any, overrides: Sequence[str]) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         message = " ".join(f"{type(error).__name__}: {error}".split())
         log.error("%s: failed: %s", folder, message)
         self._failed[folder] = message
         self._failures.append(f"{folder}: {message}")
-        RunFolder(folder).write_metrics(_metrics(folder) | {names.STATUS: names.FAILED, names.MESSAGE: message})
+        failure = {"schema": names.SCHEMA, names.STATUS: names.FAILED, names.MESSAGE: message}
+        RunFolder(folder).write_metrics(_asked_for(overrides) | _metrics(folder) | failure)
 
     def _stop_if_too_many(self) -> None:
         if len(self._failures) > self._max_failures:
@@ -113,7 +115,7 @@ class JobKeeper:
         """What the sweeper gets: the run's value; for a failed one its message, which is no number."""
         job = JobReturn()
         job.status = JobStatus.COMPLETED
-        job.return_value = "the job failed" if folder in self._failed else _metrics(folder).get(names.VALUE)
+        job.return_value = "the job failed" if folder in self._failed else _metrics(folder).get(names.VAL_ACCURACY)
         return job
 
 
@@ -125,6 +127,13 @@ def _ended(folder: Path) -> bool:
 
 def _folder_overrides(folder: Path) -> list[str]:
     return [f"hydra.sweep.subdir='{folder.name}'", "hydra.job_logging.root.handlers=[file]"]
+
+
+def _asked_for(overrides: Sequence[str]) -> dict[str, Any]:
+    """Model and settings, as far as a job's overrides give them, for a run that failed before it had settings."""
+    pairs = (override.lstrip("+").split("=", 1) for override in overrides if "=" in override)
+    settings = {key: checked.parse_yaml(key, unquoted(text)) for key, text in pairs}
+    return {"model": settings.pop("model", None), "settings": settings}
 
 
 def _mark_as_interrupted(folder: Path) -> None:

@@ -114,14 +114,15 @@ def tpe_sampler(seed: int) -> BaseSampler:
 
 def sampler_of(stage: Stage) -> BaseSampler:
     """The sampler that a stage names. Raises UserError where a package that it needs is not there."""
+    seed = stage.seed or 0
     if not isinstance(stage.sampler, dict):
-        return tpe_sampler(stage.seed) if stage.sampler == "tpe" else random_sampler(stage.seed)
+        return tpe_sampler(seed) if stage.sampler == "tpe" else random_sampler(seed)
     name, settings = sampler_name(stage.sampler["_target_"]), sampler_settings(stage.sampler)
     missing = [package for package in settings.packages if find_spec(package) is None]
     if missing:
         told = " and ".join(missing)
         raise UserError(f"stage {stage.name}: {name} needs the package {told}: pip install {' '.join(missing)}")
-    return optuna_sampler(name, settings, stage.seed)
+    return optuna_sampler(name, settings, seed)
 
 
 def optuna_sampler(name: str, settings: SamplerSettings, seed: int) -> BaseSampler:

@@ -39,7 +39,7 @@ class SearchChecks:
         """
         check_launcher(self.config.hydra.launcher)
         rule = self.config.pruning.rule
-        if rule and all(stage.scores_test for stage in self.stages):
+        if rule and all(self._scores_test(stage) for stage in self.stages):
             raise UserError(f"pruning.rule={rule}: all stages score the test set, and those that do are never pruned")
         found = []
         for stage in self.stages:
@@ -66,8 +66,12 @@ class SearchChecks:
     def job_arguments(self, stage: Stage) -> list[str]:
         """Overrides that all jobs of a stage share."""
         quiet = ["progress=false"]
-        quiet += ["pruning.rule=null"] if stage.scores_test else ["evaluation.test=false", "plots=false"]
+        quiet += ["pruning.rule=null"] if self._scores_test(stage) else ["evaluation.test=false", "plots=false"]
         return [*self.fixed, *stage.budget, *quiet]
+
+    def _scores_test(self, stage: Stage) -> bool:
+        """Confirmations do, others only if they are asked to: the test set is not for choosing."""
+        return stage.scores_test or "evaluation.test=true" in self.fixed
 
     def _settings(self, stage: Stage, point: dict[str, Any]) -> Settings:
         """The settings of a possible job of a stage."""

@@ -36,7 +36,7 @@ def ad_hoc_stage(overrides: Sequence[Override]) -> dict[str, Any]:
         params[override.get_key_element()] = {"values": list(override.sweep_iterator(Transformer.encode))}
     if not params:
         params["seed"] = {"values": [0]}
-    return {"name": "grid", "sampler": "grid", "params": params, "test": True}
+    return {"name": "grid", "sampler": "grid", "params": params}
 
 
 def _check_length(override: Override) -> None:

@@ -63,7 +63,8 @@ class StagedSearch:
         plain = OmegaConf.to_container(OmegaConf.create(list(stages)), resolve=True)
         self.search = validate_group(Search, {"stages": plain or [ad_hoc_stage(listed)]}, "hydra.sweeper")
         self.checks = SearchChecks(self.search.stages, context, config, self.fixed)
-        self.trials: dict[str, list[Trial]] = {}
+        self.trials: dict[str, list[Trial]] = {}  # of the stages that have ended; means over seeds
+        self.seeds = {int(config.seed)}  # that a stage has used
         self.failures: list[str] = []
 
     def run(self) -> None:
@@ -162,7 +163,7 @@ class StagedSearch:
     def _space(self, stage: Stage) -> tuple[dict[str, Range], list[dict[str, Any]]]:
         """The ranges of a stage's parameters, and its points where it does not sample them."""
         if stage.confirm:
-            points = intervals.confirmations(stage, self.trials)
+            points = intervals.confirmations(stage, self.trials, self.seeds)
             source = f"the best of {stage.confirm.source}"
             values = {name: list(dict.fromkeys(point[name] for point in points)) for name in points[0]}
             ranges = {n: Range(None, None, "linear", v, "given" if n == "seed" else source) for n, v in values.items()}
@@ -226,22 +227,26 @@ class StagedSearch:
         complete = study.get_trials(states=(TrialState.COMPLETE,))
         ends = {t.number: _status(self.folder / stage.name / str(t.number)) for t in study.get_trials(states=ENDED)}
         trials = [Trial(t.number, dict(t.params), float(t.values[0]), ends[t.number] == names.PRUNED) for t in complete]
+        n_pruned = sum(trial.pruned for trial in trials)
+        self.seeds |= {trial.params["seed"] for trial in trials if "seed" in trial.params}
+        trials = intervals.means_over_seeds(trials)
         whole = [trial for trial in trials if not trial.pruned]
         if not whole:
-            raise self._no_trial_finished(stage, pruned=len(trials))
+            raise self._no_trial_finished(stage, n_pruned)
         self.trials[stage.name] = trials
         best = max(whole, key=lambda t: t.value)
-        searched = [name for name in ranges if name not in ("seed", "order_seed")]
+        searched = [name for name in ranges if name not in intervals.SEEDS]
         if stage.sampler != "grid" or (len(searched) == 1 and not stage.confirm):
             entry["edge"] = intervals.edges(trials, ranges)
-        entry["best"] = {"trial": best.number, "params": best.params, names.VALUE: best.value}
+        entry["best"] = {"trial": best.number, "params": best.params, names.VAL_ACCURACY: best.value}
         entry["runs"] = dict(Counter(sorted(ends.values())))
         entry["status"] = names.FINISHED
         self.record.put_stage(entry)
         settings = ", ".join(f"{name}={_shown(value)}" for name, value in best.params.items())
-        if len(whole) < len(trials):
+        if n_pruned:
             log.info("stage %s: %s", stage.name, ", ".join(f"{n} {status}" for status, n in entry["runs"].items()))
-        log.info("stage %s: best validation accuracy %.2f%% with %s", stage.name, 100 * best.value, settings)
+        with_settings = f" with {settings}" if settings else ""
+        log.info("stage %s: best validation accuracy %.2f%%%s", stage.name, 100 * best.value, with_settings)
         for sentence in entry["edge"]:
             log.warning("EDGE in stage %s: %s", stage.name, sentence)
 
@@ -269,7 +274,7 @@ def _value(folder: Path) -> float | None:
     if metrics[names.STATUS] == names.FINISHED and not run.has_its_networks():
         run.write_metrics(metrics | {names.STATUS: names.INTERRUPTED})
         return None
-    return metrics.get(names.VALUE)
+    return metrics.get(names.VAL_ACCURACY)
 
 
 def _said(error: BaseException) -> str:

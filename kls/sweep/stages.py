@@ -126,6 +126,7 @@ class Stage(_Part):
     trials: how many; a grid and a confirmation know it themselves.
     budget: overrides for this stage's runs alone. test: whether its runs score the test set.
     batch: trials asked for at once; null is all of them, for samplers that learn 10.
+    seed: of the sampler; null is the stage's place, 0, 1, ..., so that no two stages draw the same quantiles.
     """
 
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=100)]
@@ -136,7 +137,7 @@ class Stage(_Part):
     confirm: Confirm | None = None
     test: bool = False
     batch: Trials | None = None
-    seed: Annotated[int, Field(ge=0, le=LARGEST_SEED)] = 0
+    seed: Annotated[int, Field(ge=0, le=LARGEST_SEED)] | None = None
 
     @field_validator("name")
     @classmethod
@@ -190,6 +191,11 @@ class Search(_Part):
     """All stages, in their order."""
 
     stages: Annotated[list[Stage], Field(min_length=1, max_length=100)]
+
+    @field_validator("stages")
+    @classmethod
+    def _own_seeds(cls, stages: list[Stage]) -> list[Stage]:
+        return [s if s.seed is not None else s.model_copy(update={"seed": i}) for i, s in enumerate(stages)]
 
     @model_validator(mode="after")
     def _known_sources(self) -> Search:

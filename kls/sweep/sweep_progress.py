@@ -67,7 +67,8 @@ def look(folders: Sequence[Path]) -> tuple[float, str]:
         for m, end in zip(found, ended, strict=True)
     )
     failed, running = statuses.count(names.FAILED), statuses.count(names.RUNNING)
-    best = max((_number(m[names.BEST_VALUE]) for m in found if m.get(names.BEST_VALUE) is not None), default=None)
+    scores = [m[names.BEST_VAL_ACCURACY] for m in found if m.get(names.BEST_VAL_ACCURACY) is not None]
+    best = max(map(_number, scores), default=None)
     line = f"{sum(ended)}/{len(folders)} ended, {running} running"
     line += f", {failed} failed" if failed else ""
     line += f", best validation {best:.2%}" if best is not None else ""

@@ -44,7 +44,7 @@ class Pruning:
         return behind_top_share(scores, wish.min_resource, wish.reduction_factor)
 
     def _reports(self, rows: History) -> list[float]:
-        return [row[names.VALUE] for row in rows if row["step"] > 0 and row["step"] % self.period == 0]
+        return [row[names.VAL_ACCURACY] for row in rows if row["step"] > 0 and row["step"] % self.period == 0]
 
 
 def behind_median(reports: np.ndarray, n_startup: int, n_warmup: int) -> np.ndarray:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from kls.config import build
+from kls.config.model_name import model_name
 from kls.config.settings import Settings
 from kls.core.architecture import Architecture
 from kls.core.evaluation import Scores
@@ -41,8 +42,11 @@ class RunRecord:
         if self.ended and before[names.STATUS] in (names.DIVERGED, names.PRUNED):
             self.end_step = int(before["steps"]) + (before[names.STATUS] == names.PRUNED)
         self.metrics: dict[str, Any] = {
+            "schema": names.SCHEMA,
             names.STATUS: names.RUNNING,
             names.MESSAGE: None,
+            "model": model_name(settings),
+            "settings": settings.model_dump(),
             **data.facts,
             "n_inputs": architecture.n_inputs,
             "n_train": len(data.train.x),
@@ -74,7 +78,7 @@ class RunRecord:
         """Set this record to where a checkpoint stands."""
         self.history = _rows(state)
         self.seconds_before, self.training_seconds_before = map(float, state["seconds"])
-        self.best_accuracy = max((row[names.VALUE] for row in self.history), default=-1.0)
+        self.best_accuracy = max((row[names.VAL_ACCURACY] for row in self.history), default=-1.0)
 
     def usable(self, state: Mapping[str, np.ndarray], snapshots: Mapping[str, int]) -> bool:
         """Whether the run can go on from a checkpoint: its best network until then and its snapshots are there.
@@ -84,7 +88,7 @@ class RunRecord:
         rows = _rows(state)
         needed = {name: at for name, at in snapshots.items() if at <= int(state["step"])}
         if rows:
-            needed[names.BEST] = int(max(rows, key=lambda row: row[names.VALUE])["step"])
+            needed[names.BEST] = int(max(rows, key=lambda row: row[names.VAL_ACCURACY])["step"])
         for name, at in needed.items():
             try:
                 if int(self.folder.read_checkpoint(name)["step"]) < at:
@@ -114,8 +118,8 @@ class RunRecord:
         for split, scores in (("train", train), ("val", val)):
             row |= {names.metric(split, q): float(getattr(scores, q)[k]) for q in names.QUANTITIES}
         self.history.append(row)
-        self.best_accuracy = max(best, row[names.VALUE])
-        return row[names.VALUE] > best
+        self.best_accuracy = max(best, row[names.VAL_ACCURACY])
+        return row[names.VAL_ACCURACY] > best
 
     def add_final(self, split: str, scores: Scores, k: int) -> None:
         """Note member k's scores of the final network."""
@@ -177,18 +181,18 @@ class RunRecord:
             "ended": _now(),
         }
         if self.history:
-            best = max(self.history, key=lambda row: row[names.VALUE])
-            self.metrics |= {names.BEST_VALUE: best[names.VALUE], names.BEST_STEP: best["step"]}
+            best = max(self.history, key=lambda row: row[names.VAL_ACCURACY])
+            self.metrics |= {names.BEST_VAL_ACCURACY: best[names.VAL_ACCURACY], names.BEST_STEP: best["step"]}
         self.folder.write_metrics(self.metrics)
 
     def write_divergence(self, step: int, n_classes: int, seconds: float, training_seconds: float) -> None:
         """Close the record of a member whose loss stopped being finite at ``step``: it is worth a guess."""
         splits = [s for s in names.SPLITS if s != "test" or self.settings.evaluation.test]
-        self.metrics |= {names.metric(split, "accuracy"): 1.0 / n_classes for split in splits}
-        self.metrics |= {names.metric(split, q): None for split in splits for q in ("loss", "cost")}
+        guess = {"accuracy": 1.0 / n_classes, "loss": math.log(n_classes), "cost": math.log(n_classes)}
+        self.metrics |= {names.metric(split, q): value for split in splits for q, value in guess.items()}
         if self.settings.ensemble.snapshots:
             for split in splits[1:]:
-                self.add_ensemble(split, math.inf, 1.0 / n_classes)
+                self.add_ensemble(split, guess["loss"], guess["accuracy"])
         self.save(names.DIVERGED, step, seconds, training_seconds, f"the loss was no longer finite at step {step}")
 
 

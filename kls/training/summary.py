@@ -6,18 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from kls.config.model_name import network_name
 from kls.config.settings import EnsembleSettings, Settings
 from kls.core.augmentation import n_views
 from kls.records import names
-
-
-def network_name(settings: Settings) -> str:
-    """For example "3-layer [50, 50] with BN"."""
-    model = settings.model
-    bn = ""
-    if model.bn.enabled:
-        bn = " with BN" + ("" if model.bn.placement == "before" else " after the activation")
-    return f"{len(model.hidden) + 1}-layer {list(model.hidden)}{bn}"
 
 
 def summary(settings: Settings, metrics: Mapping[str, Any], folder: Path) -> str:
@@ -30,13 +22,13 @@ def summary(settings: Settings, metrics: Mapping[str, Any], folder: Path) -> str
                      f"lam {settings.lam:.4g}"),
     ]
     if metrics[names.STATUS] == names.DIVERGED:
-        lines.append(("diverged", f"{metrics[names.MESSAGE]}; counted as chance, {metrics[names.VALUE]:.2%}"))
+        lines.append(("diverged", f"{metrics[names.MESSAGE]}; counted as chance, {metrics[names.VAL_ACCURACY]:.2%}"))
     elif metrics[names.STATUS] == names.PRUNED:
-        lines.append(("pruned", f"{metrics[names.MESSAGE]}; validation {metrics[names.VALUE]:.2%} then"))
+        lines.append(("pruned", f"{metrics[names.MESSAGE]}; validation {metrics[names.VAL_ACCURACY]:.2%} then"))
     else:
         best_epoch = metrics[names.BEST_STEP] * metrics["epochs"] / max(metrics["steps"], 1)
         lines.append(
-            ("validation", f"{metrics[names.VALUE]:.2%} at the end, best {metrics[names.BEST_VALUE]:.2%} "
+            ("validation", f"{metrics[names.VAL_ACCURACY]:.2%} at the end, best {metrics[names.BEST_VAL_ACCURACY]:.2%} "
                            f"at epoch {best_epoch:.4g}")
         )
         if "test_accuracy" in metrics:
