@@ -69,7 +69,7 @@ def settings_of(content: dict[str, Any]) -> tuple[Settings, GradcheckSettings]:
 
 def main() -> None:
     """Entry point of ``python -m kls.gradcheck``."""
-    reporting(lambda: run_hydra(task, "gradcheck", sys.argv[1:], settings_of))
+    reporting(lambda: run_hydra(task, "gradcheck", sys.argv[1:], __doc__ or "", settings_of))
 
 
 if __name__ == "__main__":

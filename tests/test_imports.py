@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from collections.abc import Collection
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -70,3 +72,53 @@ def test_loading_the_core_loads_no_other_library() -> None:
     ]
     assert "numpy" in loaded[1]
     assert loaded[1] - loaded[0] - sys.stdlib_module_names == {"kls"}
+
+
+FLOORS = ("core", "records", "data", "config", "plots", "training", "analysis", "report", "sweep", "study", "bench")
+ENTRY_POINTS = {"train.py", "evaluate.py", "gradcheck.py", "aggregate.py"}
+BEFORE_NUMPY = {"__init__.py", "errors.py", "blas_kernels.py"}
+
+
+def modules() -> dict[str, Path]:
+    """All modules of the package by their full names."""
+    found = {}
+    for file in PACKAGE.rglob("*.py"):
+        parts = file.relative_to(PACKAGE.parent).with_suffix("").parts
+        found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = file
+    return found
+
+
+def module_of(name: str, known: Collection[str]) -> str | None:
+    """The module of this package that an imported name is, or lies in."""
+    while name not in known and "." in name:
+        name = name.rpartition(".")[0]
+    return name if name in known else None
+
+
+def test_nothing_lies_loose_at_the_root() -> None:
+    assert {file.name for file in PACKAGE.glob("*.py")} == ENTRY_POINTS | BEFORE_NUMPY
+    assert {file.parent.name for file in PACKAGE.glob("*/__init__.py")} == set(FLOORS)
+
+
+def test_no_package_imports_one_above_it() -> None:
+    known = modules()
+    offenders = []
+    for name, file in known.items():
+        room = name.split(".")[1] if "." in name else ""
+        for other in filter(None, (module_of(n, known) for n in imported(file) if n.startswith("kls."))):
+            above = other.split(".")[1] if "." in other else ""
+            if room in FLOORS and above in FLOORS and FLOORS.index(above) > FLOORS.index(room):
+                offenders.append(f"{name} -> {other}")
+            if room in FLOORS and f"{above}.py" in ENTRY_POINTS:
+                offenders.append(f"{name} -> {other}")
+    assert offenders == []
+
+
+def test_no_circle_of_imports() -> None:
+    """Nor one within functions, or for types alone."""
+    known = modules()
+    graph = {
+        name: {m for n in imported(file) if (m := module_of(n, known)) and m not in (name, "kls")}
+        for name, file in known.items()
+    }
+    TopologicalSorter(graph).prepare()  # raises CycleError

@@ -60,7 +60,7 @@ def test_a_fault_of_a_run_is_told_as_one(tmp_path: Path, cifar_root: Path, monke
     def broken(*args: object) -> None:
         raise RuntimeError("broken")
 
-    monkeypatch.setattr("kls.train.settings_of", broken)
+    monkeypatch.setattr("kls.sweep.job.settings_of", broken)
     outcome = call(train.main, SMALL, tmp_path)
     assert outcome.status == 1
     assert outcome.err == (

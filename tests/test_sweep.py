@@ -41,7 +41,7 @@ TRIALS = {"coarse": 5, "fine": 3, "confirm": 2}
 @contextmanager
 def without_pictures() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("kls.train.draw", lambda folder: None)
+        patch.setattr("kls.sweep.job.draw", lambda folder: None)
         yield
 
 

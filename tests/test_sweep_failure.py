@@ -252,7 +252,7 @@ def test_a_full_disk_stops_the_sweep_and_costs_nothing(
 
     folder = tmp_path / "sweep"
     with monkeypatch.context() as patch:
-        patch.setattr("kls.train.draw", no_space)
+        patch.setattr("kls.sweep.job.draw", no_space)
         outcome = sweep_in(tmp_path, *TINY, ALONE, FOLDER, "lam=0.1", "plots=true")
     assert mistake(outcome) == (
         f"[Errno 28] No space left on device: '{folder}/grid/0/curves.png'; mend that, and go on with the same command "

@@ -6,7 +6,9 @@ import json
 import re
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -19,6 +21,8 @@ from kls.records.sweep_record import SweepRecord, read_sweep
 STAGES = [{"name": "coarse", "trials": 8, "params": {"lam": {"low": 1e-5}}}, {"name": "fine", "trials": 6}]
 DEFINITION: dict[str, Any] = {"settings": {"batch_size": 100, "model.hidden": [50, 50]}, "stages": STAGES}
 
+EMPTY: Mapping[str, Any] = MappingProxyType({})
+
 HOLDER = """
 import sys, time
 from pathlib import Path
@@ -29,14 +33,25 @@ with only_process(Path(sys.argv[1])):
 """
 
 
-def begin(folder: Path, definition: dict[str, Any] = DEFINITION, resume: bool = False) -> SweepRecord:
-    return SweepRecord(folder, definition, ["sweeps=smoke", "batch_size=100"], resume, {"optuna_version": "5.0.0"})
+def begin(
+    folder: Path, definition: dict[str, Any] = DEFINITION, resume: bool = False, defaults: Mapping[str, Any] = EMPTY
+) -> SweepRecord:
+    overrides = ["sweeps=smoke", "batch_size=100"]
+    return SweepRecord(folder, definition, overrides, resume, {"optuna_version": "5.0.0"}, defaults)
 
 
 def refusal(folder: Path, definition: dict[str, Any]) -> str:
     with pytest.raises(UserError) as caught:
         begin(folder, definition, resume=True)
     return str(caught.value)
+
+
+def test_a_setting_that_came_later_had_its_default(tmp_path: Path) -> None:
+    begin(tmp_path)
+    newer = DEFINITION | {"settings": {**DEFINITION["settings"], "new": 3}}
+    with pytest.raises(UserError, match=r"changed: settings\.new: 2 -> 3$"):
+        begin(tmp_path, newer, resume=True, defaults={"new": 2})
+    begin(tmp_path, newer, resume=True, defaults={"new": 3, "other": 4})
 
 
 def test_a_new_record(tmp_path: Path) -> None:
@@ -81,7 +96,7 @@ def test_a_damaged_record_is_restored_from_its_copy(tmp_path: Path) -> None:
 
 def test_a_resumed_record_keeps_the_command_that_began_it(tmp_path: Path) -> None:
     begin(tmp_path)
-    SweepRecord(tmp_path, DEFINITION, ["resume=x"], resume=True, facts={})
+    SweepRecord(tmp_path, DEFINITION, ["resume=x"], resume=True, facts={}, defaults={})
     assert read_sweep(tmp_path)["overrides"] == ["sweeps=smoke", "batch_size=100"]
 
 

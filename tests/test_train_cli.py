@@ -31,6 +31,7 @@ from kls.config.hydra_entry import run_hydra
 from kls.config.validation import validate
 from kls.data.dataset import DataSet
 from kls.records import names
+from kls.sweep.job import task
 
 VARIANTS: dict[str, tuple[str, ...]] = {
     "ema": (),
@@ -177,7 +178,7 @@ def test_task_returns_the_validation_accuracy(
     finished_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     returned: list[float] = []
-    monkeypatch.setattr(train, "run", lambda: run_hydra(lambda c: returned.append(train.task(c)), "train", SMALL))
+    monkeypatch.setattr(train, "run", lambda: run_hydra(lambda c: returned.append(task(c)), "train", SMALL, ""))
     trained(tmp_path)
     assert returned == [metrics_of(finished_run)["val_accuracy"]]
 

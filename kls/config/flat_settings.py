@@ -6,6 +6,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from kls.config.defaults import filled
+
 # Settings that say how a run is carried out, not what it computes: they may change on resume.
 MANNER = (
     "name",
@@ -36,8 +38,12 @@ def flatten(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
-    """Lines "key: old -> new" for all settings that decide what a run computes and are not the same."""
-    was, now = flatten(old), flatten(new)
+    """Lines "key: old -> new" for all settings that decide what a run computes and are not the same.
+
+    Settings that the old ones do not have yet are at their defaults.
+    """
+    now = flatten(new)
+    was = filled(flatten(old), now)
     keys = [key for key in {**was, **now} if key not in MANNER and was.get(key) != now.get(key)]
     return [f"{key}: {shown(was.get(key))} -> {shown(now.get(key))}" for key in keys]
 

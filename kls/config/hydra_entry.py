@@ -28,14 +28,17 @@ logging.raiseExceptions = False  # a full disk or a closed pipe costs lines of t
 OmegaConf.register_resolver("new_folder", new_folder, use_cache=True, replace=True)
 
 
-def run_hydra(task: Callable[[Any], Any], config_name: str, arguments: Sequence[str], check: Check = validate) -> None:
+def run_hydra(
+    task: Callable[[Any], Any], config_name: str, arguments: Sequence[str], doc: str, check: Check = validate
+) -> None:
     """Let Hydra compose ``conf/<config_name>.yaml`` with the arguments and call the task.
 
-    check: validates the settings of a single run before anything is made. Raises UserError for every mistake.
+    doc: what --help begins with. check: validates the settings of a single run before anything is made.
+    Raises UserError for every mistake.
     """
     flags = _flags(arguments)
     if flags.help:
-        print(help_page(sys.modules[task.__module__].__doc__ or "", config_name, flags.config_dir))
+        print(help_page(doc, config_name, flags.config_dir))
         return
     shown_only = flags.cfg or flags.info or flags.hydra_help or flags.shell_completion
     OmegaConf.register_resolver("new_folder", _named_folder if shown_only else new_folder, use_cache=True, replace=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +25,12 @@ class SweepRecord:
         overrides: Sequence[str],
         resume: bool,
         facts: dict[str, Any],
+        defaults: Mapping[str, Any],
     ) -> None:
         """Begin a record, or take up the folder's.
 
         overrides: those of the command line that its jobs have. facts: more to be recorded, such as versions.
+        defaults: of settings that may be newer than a record that is taken up, by dotted key.
         Raises UserError where a resumed definition has changed, or where one is begun in a folder that is in use.
         """
         self.path = folder / names.SWEEP
@@ -43,7 +45,10 @@ class SweepRecord:
         }
         if resume:
             before = read_sweep(folder, restore=True)
-            changed = _changes(before["definition"], json.loads(json.dumps(definition)))
+            now = json.loads(json.dumps(definition))
+            newer = {key: value for key, value in defaults.items() if key in now.get("settings", {})}
+            was = before["definition"]
+            changed = _changes(was | {"settings": newer | was.get("settings", {})}, {"settings": {}} | now)
             if changed:
                 raise UserError(f"{folder}: a sweep goes on as it began; changed: {'; '.join(changed)}")
             self.content["overrides"] = before["overrides"]

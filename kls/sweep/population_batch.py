@@ -11,22 +11,19 @@ import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from hydra.core.utils import JobReturn, configure_log, run_job, setup_globals
-from hydra.types import TaskFunction
+from hydra.types import HydraContext, TaskFunction
 from joblib import cpu_count
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from kls import train
 from kls.config.settings import Settings
+from kls.sweep.job import finish, job_of, settings_of, task
 from kls.sweep.job_configs import JobConfigs
 from kls.training.pool import train_populations
 from kls.training.populations import populations
-
-if TYPE_CHECKING:
-    from kls.sweep.population_launcher import PopulationLauncher
-    from kls.training.session import Job
+from kls.training.session import Job
 
 
 @dataclass
@@ -38,8 +35,19 @@ class _Job:
     error: BaseException | None = None  # why nothing can be
 
 
+class Launching(Protocol):
+    """What is needed of the launcher: its options, and what Hydra has set it up with."""
+
+    n_jobs: int
+    max_members: int
+    worker_timeout: float
+    hydra_context: HydraContext
+    task_function: TaskFunction
+    config: DictConfig
+
+
 def launch(
-    launcher: PopulationLauncher, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
+    launcher: Launching, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
 ) -> Sequence[JobReturn]:
     """Results of all jobs, in their order. A task that is not this project's runs job by job."""
     setup_globals()
@@ -53,7 +61,7 @@ def launch(
             config.hydra.job.id, config.hydra.job.num = str(number), number
         jobs.append(_Job(config))
     try:
-        if inspect.unwrap(launcher.task_function) is not train.task:
+        if inspect.unwrap(launcher.task_function) is not task:
             return [_run(launcher, job, launcher.task_function) for job in jobs]
         for job in jobs:
             _collect(job)
@@ -63,7 +71,7 @@ def launch(
         _log_as_sweep(launcher)
 
 
-def _train(jobs: Sequence[Job], launcher: PopulationLauncher) -> dict[Path, Exception]:
+def _train(jobs: Sequence[Job], launcher: Launching) -> dict[Path, Exception]:
     """Train jobs, whose folders lie side by side; gives the errors of those that failed, by folder."""
     if not jobs:
         return {}
@@ -72,17 +80,17 @@ def _train(jobs: Sequence[Job], launcher: PopulationLauncher) -> dict[Path, Exce
     return train_populations(pieces, processes, launcher.worker_timeout)
 
 
-def _log_as_sweep(launcher: PopulationLauncher) -> None:
+def _log_as_sweep(launcher: Launching) -> None:
     """The sweep's own logging, which each job's takes the place of."""
     hydra = launcher.config.hydra
     configure_log(hydra.hydra_logging, hydra.verbose, execution_whitelist=launcher.hydra_context.execution_whitelist)
 
 
-def _run(launcher: PopulationLauncher, job: _Job, task: TaskFunction) -> JobReturn:
+def _run(launcher: Launching, job: _Job, function: TaskFunction) -> JobReturn:
     """A job's way through Hydra."""
     return run_job(
         hydra_context=launcher.hydra_context,
-        task_function=task,
+        task_function=function,
         config=job.config,
         job_dir_key="hydra.sweep.dir",
         job_subdir_key="hydra.sweep.subdir",
@@ -93,10 +101,10 @@ def _collect(job: _Job) -> None:
     """Validated settings, folder and what is to be trained, or the error of this job alone."""
     try:
         own = OmegaConf.masked_copy(job.config, [str(key) for key in job.config if key != "hydra"])
-        job.settings = train.settings_of(own)
+        job.settings = settings_of(own)
         job.folder = Path(str(job.config.hydra.sweep.dir), str(job.config.hydra.sweep.subdir)).absolute()
         job.folder.mkdir(parents=True, exist_ok=True)
-        job.training = train.job_of(job.settings, job.folder)
+        job.training = job_of(job.settings, job.folder)
     except Exception as error:
         job.error = error
 
@@ -111,6 +119,6 @@ def _recording(job: _Job, errors: Mapping[Path, Exception]) -> TaskFunction:
         assert job.folder is not None
         if job.folder in errors:
             raise errors[job.folder]
-        return train.finish(job.settings, job.folder)
+        return finish(job.settings, job.folder)
 
     return record

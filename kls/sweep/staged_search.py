@@ -18,6 +18,7 @@ from hydra_plugins.hydra_optuna_sweeper.optuna_sweeper import OptunaSweeper
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from optuna.trial import TrialState
 
+from kls.config.defaults import defaults
 from kls.config.flat_settings import MANNER, flatten
 from kls.config.resume import quoted
 from kls.config.settings import Settings
@@ -83,7 +84,7 @@ class StagedSearch:
         logging.getLogger("hydra").setLevel(logging.WARNING)
         with only_process(self.folder):
             self.checks.disk(self.folder, settings)
-            self.record = SweepRecord(self.folder, definition, self.arguments, resume, self._facts())
+            self.record = SweepRecord(self.folder, definition, self.arguments, resume, self._facts(), defaults())
             go_on = f"go on with the same command and resume={self.folder}"
             try:
                 self._run_stages()

@@ -1,0 +1,98 @@
+"""A job of Hydra's: from a composed configuration to a trained run, its pictures and its summary."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import numpy as np
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf
+
+from kls.config.flat_settings import differences
+from kls.config.limits import require_runs, require_training
+from kls.config.model_name import network_name
+from kls.config.settings import Settings
+from kls.config.validation import validate
+from kls.data.dataset import IMAGE_SHAPE
+from kls.errors import UserError
+from kls.records import names
+from kls.records.run_folder import RunFolder
+from kls.training.progress import Progress
+from kls.training.session import ORPHAN_SECONDS, Job, train
+from kls.training.summary import summary
+
+log = logging.getLogger("kls")
+
+
+def task(config: DictConfig) -> float:
+    """Train what a composed configuration describes and return its validation accuracy."""
+    settings, folder = settings_of(config), Path(HydraConfig.get().runtime.output_dir)
+    job = job_of(settings, folder)
+    if job is not None:
+        alone = OmegaConf.is_missing(HydraConfig.get().job, "num")
+        train_alone(job, 0.0 if alone else ORPHAN_SECONDS)
+    return finish(settings, folder)
+
+
+def settings_of(config: DictConfig) -> Settings:
+    """The validated settings of a composed configuration. Raises UserError."""
+    container = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+    assert isinstance(container, dict)
+    return validate({str(key): value for key, value in container.items()})
+
+
+def job_of(settings: Settings, folder: Path) -> Job | None:
+    """The training that is to be done in ``folder``; None where it is done already.
+
+    Raises UserError where the folder has a run with other settings.
+    """
+    run = RunFolder(folder)
+    ended = run.ended
+    if run.has(names.CONFIG):
+        changed = differences(run.read_config(), settings.model_dump())
+        if changed:
+            raise UserError(f"{folder}: a run goes on with the settings it began with; changed: {'; '.join(changed)}")
+    return None if ended else Job(settings, folder)
+
+
+def finish(settings: Settings, folder: Path) -> float:
+    """Draw the pictures of a trained run, log its summary and give its validation accuracy."""
+    if settings.plots:
+        draw(folder)
+    metrics = RunFolder(folder).read_metrics()
+    log.info(summary(settings, metrics, folder))
+    return float(metrics[names.VAL_ACCURACY])
+
+
+def draw(folder: Path) -> None:
+    """Write curves.png, and weights.png where the network's inputs are pixels."""
+    from kls.plots.curves import plot_curves
+    from kls.plots.weights import plot_weights
+
+    run = RunFolder(folder)
+    rows = run.read_history()
+    metrics, config = run.read_metrics(), run.read_config()
+    settings = validate(config)
+    title = f"{network_name(settings)} on {metrics['data']}, lam {settings.lam:.4g}"
+    if rows:
+        history = {column: np.array([row[column] for row in rows]) for column in names.HISTORY_COLUMNS}
+        plot_curves(history, folder / names.CURVES, title)
+    if run.has(names.LAST) and settings.data.projection is None:
+        first = run.read_checkpoint(names.LAST)["W1"]
+        plot_weights(first, IMAGE_SHAPE, folder / names.WEIGHTS, f"First-layer weights: {title}")
+
+
+def train_alone(job: Job, patience: float) -> None:
+    """Train one job in this process. patience: seconds that a folder's former process has to leave it.
+
+    Raises UserError if memory or disk do not suffice.
+    """
+    require_training(job.settings)
+    require_runs(job.folder, [(job.settings, 1)])
+    try:
+        with Progress(job.settings.progress) as progress:
+            train([job], progress.update, patience)
+    except KeyboardInterrupt:
+        log.warning("stopped; to go on: python -m kls.train resume=%s", job.folder)
+        raise
