@@ -11,7 +11,7 @@ from small_sweeps import TINY, stages_argument, sweep_in
 
 from kls.config.settings import Settings
 from kls.config.validation import validate
-from kls.sweep import calibration, dry_run
+from kls.sweep import dry_run
 from kls.sweep.dry_run import estimated_seconds
 
 STAGES = stages_argument(
@@ -105,7 +105,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
         work()
         return seconds.pop(0)
 
-    monkeypatch.setattr(calibration, "_seconds", measured)
+    monkeypatch.setattr(dry_run, "_timed", measured)
     yield seconds
     assert seconds == []
 
