@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kls.core import cross_entropy, schedule
+from kls.config.schedules import CyclicSettings
+from kls.core import cross_entropy
 from kls.core.adam import Adam
 from kls.core.architecture import Architecture
 from kls.core.augmentation import Augmentation, Augmenter
@@ -153,6 +154,14 @@ def toy_batches(dtype: np.dtype = FLOAT64, augment: bool = False, n: int = 210) 
     return Batches(x.astype(dtype), q, 20, order_seed=7, augmenter=augmenter)
 
 
+def triangular(t: Array, eta_min: float, eta_max: float, n_s: int, eta_max_factor: float = 1.0) -> Array:
+    """The rates of a cyclic schedule at the steps t."""
+    return CyclicSettings(
+        kind="cyclic", eta_min=eta_min, eta_max=eta_max, n_s=n_s, eta_max_factor=eta_max_factor,
+        cycles=1, epochs=None, steps=None,
+    ).rates(t)  # fmt: skip
+
+
 def toy_members(k: int, n_steps: int, optimizer: str) -> list[Member]:
     """K members that differ in everything a member can have for itself."""
     t, top = np.arange(n_steps), TOP_RATE[optimizer]
@@ -160,7 +169,7 @@ def toy_members(k: int, n_steps: int, optimizer: str) -> list[Member]:
         Member(
             seed=100 + i,
             lam=(0.0, 1e-4, 1e-3, 1e-2)[i % 4],
-            rates=schedule.triangular(t, top / 100, top * (1.0 - 0.1 * i), 15),
+            rates=triangular(t, top / 100, top * (1.0 - 0.1 * i), 15),
             scheme=("he", "xavier")[i % 2],
             sigma=0.1 + 0.02 * i if i % 3 == 2 else None,
             bn_momentum=0.5 + 0.06 * i,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 from entry_points import composed
 
@@ -40,9 +41,14 @@ OPTIMIZERS: dict[str, dict[str, Any]] = {
 DATA: dict[str, str] = {"synthetic": "synthetic", "cifar10": "cifar10"}
 
 
+def files(group: str) -> list[str]:
+    """The choices of a group."""
+    return sorted(path.stem for path in (CONF / group).glob("[!_]*.yaml"))
+
+
 @pytest.mark.parametrize(("group", "expected"), [("model", MODELS), ("optimizer", OPTIMIZERS), ("data", DATA)])
 def test_every_file_of_conf_is_tested_here(group: str, expected: dict[str, Any]) -> None:
-    assert {path.stem for path in (CONF / group).glob("*.yaml")} - {"_base"} == set(expected)
+    assert set(files(group)) == set(expected)
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -57,7 +63,17 @@ def test_models(name: str) -> None:
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_optimizers(name: str) -> None:
-    assert validate(composed(f"optimizer={name}")).optimizer.model_dump() == OPTIMIZERS[name]
+    optimizer = validate(composed(f"optimizer={name}")).optimizer.model_dump()
+    assert optimizer | OPTIMIZERS[name] == optimizer
+
+
+@pytest.mark.parametrize("name", files("optimizer/schedule"))
+def test_schedules(name: str) -> None:
+    settings = validate(composed(f"optimizer/schedule={name}"))
+    rates = settings.optimizer.schedule.rates(np.arange(settings.n_steps))
+    assert (settings.optimizer.schedule.kind, rates.shape, rates.dtype) == (name, (settings.n_steps,), np.float64)
+    assert np.isfinite(rates).all()
+    assert rates.min() >= 0
 
 
 @pytest.mark.parametrize("name", DATA)
@@ -80,7 +96,7 @@ def test_data_root_without_environment_variable(monkeypatch: pytest.MonkeyPatch)
 def test_defaults_of_a_run() -> None:
     settings = validate(composed("seed=7"))
     assert settings.model.hidden == MODELS["3layer_bn"][0]
-    assert settings.optimizer.model_dump() == OPTIMIZERS["sgd_cyclic"]
+    assert settings.optimizer == validate(composed("optimizer=sgd_cyclic")).optimizer
     assert settings.data.source == "synthetic"
     assert (settings.seed, settings.order_seed, settings.lam) == (7, 7, 0.005)
     assert (settings.batch_size, settings.dtype) == (100, "float32")

@@ -121,7 +121,7 @@ def test_estimates_are_near_what_is_allocated(overrides: tuple[str, ...], member
     tracemalloc.start()
     feed = Batches(x, q, wanted.batch_size, 0)
     members_ = [build.member(wanted, wanted.n_steps) for _ in range(members)]
-    population = Population(build.architecture(wanted, data), members_, build.optimizer_maker(wanted), feed)
+    population = Population(build.architecture(wanted, data), members_, wanted.optimizer.make, feed)
     population.advance(2)
     evaluate(population.network, x[:1000], np.zeros(1000, np.intp), population.lam)
     states = [population.member_state(i) for i in range(members)]

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import pytest
+from pydantic import TypeAdapter
 
-from kls.sweep.narrowing import (
-    around_best,
-    best_of,
-    edge,
-    neighbours_of_best,
-    range_of_best,
-    steps_between,
-    widen,
-)
+from kls.sweep.narrowing import AnyNarrow, best_of, edge, steps_between, widen
 
 # (x, value); in the order of their values: 0.01, 0.02, 0.1, 0.001, 0.5
 TRIALS = [(0.1, 0.50), (0.001, 0.40), (0.01, 0.54), (0.5, 0.10), (0.02, 0.53)]
+
+
+def narrowed(trials: list[tuple[float, float]], rule: str, **parameters: float) -> tuple[float, float]:
+    narrow = TypeAdapter(AnyNarrow).validate_python({"from": "coarse", "rule": rule, **parameters})
+    return narrow.interval(trials)
 
 
 @pytest.mark.parametrize(
@@ -23,15 +21,16 @@ TRIALS = [(0.1, 0.50), (0.001, 0.40), (0.01, 0.54), (0.5, 0.10), (0.02, 0.53)]
     [(1, (0.01, 0.01)), (2, (0.01, 0.02)), (3, (0.01, 0.1)), (4, (0.001, 0.1)), (5, (0.001, 0.5)), (99, (0.001, 0.5))],
 )
 def test_range_of_best(k: int, interval: tuple[float, float]) -> None:
-    assert range_of_best(TRIALS, k) == interval
+    assert narrowed(TRIALS, "range_of_best", k=k) == interval
 
 
 def test_range_of_best_takes_the_earlier_of_equal_trials() -> None:
-    assert range_of_best([(3.0, 0.5), (1.0, 0.6), (2.0, 0.5), (9.0, 0.5)], 2) == (1.0, 3.0)
+    trials = [(3.0, 0.5), (1.0, 0.6), (2.0, 0.5), (9.0, 0.5)]
+    assert narrowed(trials, "range_of_best", k=2) == (1.0, 3.0)
 
 
 def test_around_best() -> None:
-    assert around_best(TRIALS, 4.0) == (0.0025, 0.04)
+    assert narrowed(TRIALS, "around_best", factor=4.0) == (0.0025, 0.04)
 
 
 @pytest.mark.parametrize(
@@ -45,7 +44,7 @@ def test_around_best() -> None:
     ],
 )
 def test_neighbours_of_best(trials: list[tuple[float, float]], interval: tuple[float, float]) -> None:
-    assert neighbours_of_best(trials) == interval
+    assert narrowed(trials, "neighbours_of_best") == interval
 
 
 def test_best_of_equal_trials_is_the_first() -> None:

@@ -8,7 +8,8 @@ import pytest
 
 from kls.config.validation import validate_group
 from kls.errors import UserError
-from kls.sweep.stages import Confirm, Narrow, Parameter, Search
+from kls.sweep.narrowing import AroundBest, RangeOfBest
+from kls.sweep.stages import Confirm, Parameter, Search
 
 INTERVAL = {"low": 1e-5, "high": 0.1, "scale": "log"}
 SEEDS = {"values": [0, 1]}
@@ -53,7 +54,8 @@ def test_defaults() -> None:
         None,
         "linear",
     )
-    assert fine.params["lam"].narrow == Narrow(source="coarse", rule="range_of_best", k=5, factor=3.0, widen=None)
+    assert fine.params["lam"].narrow == RangeOfBest(source="coarse", rule="range_of_best", k=5, widen=None)
+    assert AroundBest(source="coarse", rule="around_best").factor == 3.0
     assert confirm.confirm == Confirm(source="fine", best=1, seeds=5)
     assert (confirm.sampler, confirm.trials, search(GRID).stages[0].sampler) == ("grid", None, "grid")
     assert [stage.learns for stage in (coarse, fine, confirm)] == [False, True, False]
@@ -148,14 +150,20 @@ def test_mistakes_in_a_confirmation(change: dict[str, Any], line: str) -> None:
 @pytest.mark.parametrize(
     ("change", "line"),
     [
-        ({"rule": "best"}, "rule=best: must be 'range_of_best', 'around_best' or 'neighbours_of_best'"),
         ({"k": 0}, "k=0: must be greater than or equal to 1"),
-        ({"factor": 1}, "factor=1: must be greater than 1"),
+        ({"rule": "around_best", "factor": 1}, "factor=1: must be greater than 1"),
+        ({"factor": 2}, "factor: there is no such setting; see conf/ for those there are"),
         ({"widen": 1.0}, "widen=1.0: must be greater than 1"),
     ],
 )
 def test_mistakes_in_narrowing(change: dict[str, Any], line: str) -> None:
     assert narrowed(COARSE, **change).removeprefix("stages[1].params.lam.narrow.") == line
+
+
+def test_rules_that_there_are_not() -> None:
+    assert narrowed(COARSE, rule="best").removeprefix("stages[1].params.lam.narrow.").startswith(
+        "rule=best: must be one of 'range_of_best', 'around_best', 'neighbours_of_best'"
+    )
 
 
 def test_there_must_be_a_stage() -> None:

@@ -12,7 +12,8 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from small_sweeps import sweep_in
 
 from kls.config.project import project_root
-from kls.config.settings import CyclicSettings, Settings
+from kls.config.schedules import CyclicSettings
+from kls.config.settings import Settings
 from kls.config.validation import validate, validate_group
 from kls.errors import UserError
 from kls.studies import catalogue, miniature

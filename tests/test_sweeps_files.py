@@ -10,8 +10,10 @@ import pytest
 from small_sweeps import sweep_in
 
 from kls.config.hydra_entry import project_root
-from kls.config.settings import CyclicSettings, Settings
-from kls.sweep.stages import Confirm, Narrow, Parameter, Stage
+from kls.config.schedules import CyclicSettings
+from kls.config.settings import Settings
+from kls.sweep.narrowing import RangeOfBest
+from kls.sweep.stages import Confirm, Parameter, Stage
 
 THREE, NINE = [50, 50], [50, 30, 20, 20, 10, 10, 10, 10]
 THREE_SEEDS, FIVE_SEEDS = Parameter(values=[0, 1, 2]), Parameter(values=[0, 1, 2, 3, 4])
@@ -30,7 +32,7 @@ def log_values(*values: float) -> Parameter:
 
 
 def best_of(source: str, k: int = 5, widen: float | None = None) -> Parameter:
-    return Parameter(narrow=Narrow(source=source, rule="range_of_best", k=k, widen=widen), scale="log")
+    return Parameter(narrow=RangeOfBest(source=source, rule="range_of_best", k=k, widen=widen), scale="log")
 
 
 def cycles(n: int) -> list[str]:

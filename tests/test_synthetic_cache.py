@@ -1,4 +1,4 @@
-"""Data sources by name; the synthetic pictures are made once and kept in a file."""
+"""The synthetic pictures are made once and kept in a file."""
 
 from __future__ import annotations
 
@@ -11,13 +11,12 @@ from numpy.typing import NDArray
 
 from kls.data import synthetic, synthetic_cache
 from kls.data.dataset import DataSet, load_dataset
-from kls.errors import UserError
 from kls.records.arrays import read_arrays, write_arrays
 
 
-def load(root: Path, source: str = "synthetic", seed: int = 4) -> DataSet:
+def load(root: Path, seed: int = 4) -> DataSet:
     return load_dataset(
-        source,
+        "synthetic",
         root=root,
         download=False,
         synthetic_seed=seed,
@@ -88,9 +87,3 @@ def test_cache_of_another_generator_version_is_not_used(
     monkeypatch.setattr(synthetic_cache, "VERSION", "later")
     load(tmp_path)
     assert made_seeds == [4, 4]
-
-
-def test_unknown_source(tmp_path: Path) -> None:
-    with pytest.raises(UserError) as caught:
-        load(tmp_path, source="mnist")
-    assert str(caught.value) == "unknown data source 'mnist'; there are 'cifar10' and 'synthetic'"

@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from kls.benchmark.cases import Work
-from kls.core import schedule
+from kls.config.schedules import CyclicSettings
 from kls.core.architecture import Architecture
 from kls.core.initialisation import initial_weights
 from kls.core.streams import stream
@@ -53,7 +53,16 @@ class Task:
     @cached_property
     def rates(self) -> np.ndarray:
         """Learning rate of every step, (total_steps,) float64."""
-        return schedule.triangular(np.arange(self.total_steps), ETA_MIN, ETA_MAX, max(1, self.total_steps // 2))
+        return CyclicSettings(
+            kind="cyclic",
+            eta_min=ETA_MIN,
+            eta_max=ETA_MAX,
+            n_s=max(1, self.total_steps // 2),
+            eta_max_factor=1.0,
+            cycles=1,
+            epochs=None,
+            steps=None,
+        ).rates(np.arange(self.total_steps))
 
     def weights(self, member: int = 0) -> list[np.ndarray]:
         """The first weights of a member: one (rows, columns) float32 array a layer."""

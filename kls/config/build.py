@@ -9,25 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
-from kls.config.blas import add_product
-from kls.config.settings import (
-    AugmentationSettings,
-    CyclicSettings,
-    DataSettings,
-    Settings,
-    SGDSettings,
-    StepDecaySettings,
-    total_steps,
-)
-from kls.core import cross_entropy, schedule
-from kls.core.adam import Adam
+from kls.config.settings import AugmentationSettings, DataSettings, Settings
+from kls.core import cross_entropy
 from kls.core.architecture import Architecture
 from kls.core.augmentation import Augmentation, Augmenter, augment_share, n_views
 from kls.core.batches import Batches
 from kls.core.network import Network
-from kls.core.parameter import Block
-from kls.core.population import Member, Optimizer
-from kls.core.sgd import SGD
+from kls.core.population import Member
 from kls.core.streams import stream
 from kls.data.dataset import DataSet, Split, load_dataset
 from kls.data.projection import project
@@ -134,19 +122,9 @@ def batches(settings: Settings, data: DataSet) -> Batches:
     return Batches(data.pixels.train.x, q, settings.batch_size, settings.order_seed, augmenter, axes)
 
 
-def n_steps(settings: Settings, steps_per_epoch: int) -> int:
-    """Length of the training in update steps."""
-    return total_steps(settings.optimizer.schedule, steps_per_epoch)
-
-
 def rates(settings: Settings, steps: int) -> np.ndarray:
     """The learning rate of every step, (steps,) float64."""
-    plan, t = settings.optimizer.schedule, np.arange(steps)
-    if isinstance(plan, CyclicSettings):
-        return schedule.triangular(t, plan.eta_min, plan.eta_max, plan.n_s, plan.eta_max_factor)
-    if isinstance(plan, StepDecaySettings):
-        return schedule.step_decay(t, plan.eta, plan.factor, plan.every)
-    return schedule.constant(t, plan.eta)
+    return settings.optimizer.schedule.rates(np.arange(steps))
 
 
 def member(settings: Settings, steps: int) -> Member:
@@ -165,11 +143,3 @@ def blank_network(architecture: Architecture, bn_momenta: Sequence[float], batch
     """A network with one member for each momentum, whose parameters are yet to be loaded."""
     zeros = [np.zeros((m, n)) for m, n in pairwise(architecture.widths)]
     return Network(architecture, [zeros] * len(bn_momenta), np.array(bn_momenta), batch_size)
-
-
-def optimizer_maker(settings: Settings) -> Callable[[Sequence[Block]], Optimizer]:
-    """Makes the optimizer of a population's blocks of parameters."""
-    chosen = settings.optimizer
-    if isinstance(chosen, SGDSettings):
-        return lambda blocks: SGD(blocks, chosen.momentum, add_product)
-    return lambda blocks: Adam(blocks, chosen.beta1, chosen.beta2, chosen.epsilon)

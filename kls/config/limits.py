@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from itertools import pairwise
 from pathlib import Path
 
-from kls.config.settings import TEST_PICTURES, TRAINING_PICTURES, AdamSettings, Settings
+from kls.config.settings import TEST_PICTURES, TRAINING_PICTURES, Settings
 from kls.core.architecture import Architecture
 from kls.errors import UserError
 
@@ -99,13 +99,6 @@ def _itemsize(settings: Settings) -> int:
     return 4 if settings.dtype == "float32" else 8
 
 
-def _slots(settings: Settings) -> int:
-    """Numbers that the optimizer keeps for each parameter."""
-    if isinstance(settings.optimizer, AdamSettings):
-        return 2
-    return 1 if settings.optimizer.momentum else 0
-
-
 def _data(settings: Settings) -> int:
     data, item = settings.data, _itemsize(settings)
     n_test = TEST_PICTURES if data.n_test is None else data.n_test
@@ -120,7 +113,7 @@ def _network(settings: Settings, members: int) -> int:
     model, item, batch = settings.model, _itemsize(settings), settings.batch_size
     units = sum(model.hidden)
     # values and gradients; float64 draws and their stack, then indices, best network and a checkpoint's copy
-    of_parameters = parameters(settings) * (item * (2 + _slots(settings)) + 16)
+    of_parameters = parameters(settings) * (item * (2 + settings.optimizer.slots) + 16)
     of_unit = 3 * item + 1 + (2 * item if model.bn.enabled else 0) + (item if any(model.dropout_rates) else 0)
     of_batch = batch * (units * of_unit + CLASSES * item)
     precise = model.bn.enabled and model.bn.statistics == "precise"
@@ -146,5 +139,5 @@ def _history(settings: Settings, members: int) -> int:
 def _files(settings: Settings) -> int:
     """Bytes of a run's folder: its last checkpoint, the one before while it is written, best network, snapshots."""
     network = parameters(settings) * _itemsize(settings)
-    checkpoints = 2 * (1 + _slots(settings)) + 1 + settings.ensemble.snapshots
+    checkpoints = 2 * (1 + settings.optimizer.slots) + 1 + settings.ensemble.snapshots
     return network * checkpoints + _evaluations(settings) * HISTORY_ROW[1] + FILES

@@ -2,39 +2,40 @@
 
 The classes mirror conf/: a key ``model.bn.momentum`` there is ``settings.model.bn.momentum`` here.
 conf/ says what each one means and its unit; here stand its type, range and allowed combinations.
-`kls.config.validation` tells the faults of a configuration in words.
+`kls.config.validation` puts the faults of a configuration into words.
 """
 
 from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
+from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 
-from kls.config.folder_names import check_folder_name, check_path
+from kls.config.folder_names import check_folder_name
+from kls.config.optimizers import AnyOptimizer
+from kls.config.setting_types import (
+    LARGEST_COUNT,
+    Count,
+    FilePath,
+    Group,
+    NonNegative,
+    Positive,
+    Rate,
+    Seed,
+    Share,
+    Whole,
+    one_of,
+)
+from kls.data.dataset import SOURCES
 
 TRAINING_PICTURES, TEST_PICTURES = 50_000, 10_000  # of both sources
-LARGEST_COUNT = 10**9
 LARGEST_STEPS = 10**8  # of a whole training
-LARGEST_SEED = 2**63 - 1
 
-Positive = Annotated[float, Field(gt=0)]
-NonNegative = Annotated[float, Field(ge=0)]
-Whole = Annotated[int, Field(ge=0, le=LARGEST_COUNT)]
-Count = Annotated[int, Field(ge=1, le=LARGEST_COUNT)]
-Seed = Annotated[int, Field(ge=0, le=LARGEST_SEED)]
-Share = Annotated[float, Field(ge=0, le=1)]
-Rate = Annotated[float, Field(ge=0, lt=1)]
 Reach = Annotated[int, Field(ge=0, le=31)]
 Units = Annotated[int, Field(ge=1, le=1_000_000)]
-FilePath = Annotated[str, AfterValidator(check_path)]
 
 
-class _Group(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
-
-
-class BatchNormSettings(_Group):
+class BatchNormSettings(Group):
     enabled: bool
     placement: Literal["before", "after"]
     momentum: Rate
@@ -43,7 +44,7 @@ class BatchNormSettings(_Group):
     precise_batches: Annotated[int, Field(ge=1, le=100_000)]
 
 
-class InitSettings(_Group):
+class InitSettings(Group):
     scheme: Literal["he", "xavier"]
     sigma: Annotated[float, Field(gt=0, le=1e6)] | None
 
@@ -52,7 +53,7 @@ def _one_or_many(value: Any) -> str:
     return "rates" if isinstance(value, list) else "rate"
 
 
-class ModelSettings(_Group):
+class ModelSettings(Group):
     hidden: Annotated[list[Units], Field(max_length=1000)]
     bn: BatchNormSettings
     init: InitSettings
@@ -74,76 +75,7 @@ class ModelSettings(_Group):
         return tuple(self.dropout) if isinstance(self.dropout, list) else (self.dropout,) * len(self.hidden)
 
 
-class _Length(_Group):
-    epochs: Count | None
-    steps: Count | None
-
-    @model_validator(mode="after")
-    def _exactly_one(self) -> _Length:
-        lengths = {key: getattr(self, key) for key in ("cycles", "epochs", "steps") if hasattr(self, key)}
-        if sum(value is not None for value in lengths.values()) != 1:
-            given = ", ".join(f"{key}={'null' if value is None else value}" for key, value in lengths.items())
-            raise ValueError(f"give exactly one of {', '.join(lengths)} and set the others to null, got {given}")
-        return self
-
-
-class CyclicSettings(_Length):
-    kind: Literal["cyclic"]
-    eta_min: NonNegative
-    eta_max: Positive
-    n_s: Count
-    eta_max_factor: Annotated[float, Field(gt=0, le=1)]
-    cycles: Count | None
-
-    @model_validator(mode="after")
-    def _ordered(self) -> CyclicSettings:
-        if self.eta_min > self.eta_max:
-            raise ValueError(f"eta_min={self.eta_min} must not be above eta_max={self.eta_max}")
-        return self
-
-
-class ConstantSettings(_Length):
-    kind: Literal["constant"]
-    eta: Positive
-
-
-class StepDecaySettings(_Length):
-    kind: Literal["step"]
-    eta: Positive
-    factor: Annotated[float, Field(gt=0, le=1)]
-    every: Count
-
-
-AnySchedule = CyclicSettings | ConstantSettings | StepDecaySettings
-ScheduleSettings = Annotated[AnySchedule, Field(discriminator="kind")]
-
-
-def total_steps(schedule: AnySchedule, steps_per_epoch: int) -> int:
-    """Length of a training in update steps."""
-    if schedule.steps is not None:
-        return schedule.steps
-    if schedule.epochs is not None:
-        return schedule.epochs * steps_per_epoch
-    assert isinstance(schedule, CyclicSettings)
-    assert schedule.cycles is not None
-    return schedule.cycles * 2 * schedule.n_s
-
-
-class SGDSettings(_Group):
-    kind: Literal["sgd"]
-    momentum: Rate
-    schedule: ScheduleSettings
-
-
-class AdamSettings(_Group):
-    kind: Literal["adam"]
-    beta1: Rate
-    beta2: Rate
-    epsilon: Positive
-    schedule: ScheduleSettings
-
-
-class AugmentationSettings(_Group):
+class AugmentationSettings(Group):
     flip: Share
     translate: Share
     reach: Reach
@@ -159,8 +91,8 @@ class TestAugmentationSettings(AugmentationSettings):
     share: Share
 
 
-class DataSettings(_Group):
-    source: Literal["synthetic", "cifar10"]
+class DataSettings(Group):
+    source: Annotated[str, one_of(SOURCES)]
     root: FilePath
     download: bool
     seed: Seed
@@ -194,13 +126,13 @@ class DataSettings(_Group):
         return self
 
 
-class EvaluationSettings(_Group):
+class EvaluationSettings(Group):
     every_steps: Count | None
     n_train: Count
     test: bool
 
 
-class EnsembleSettings(_Group):
+class EnsembleSettings(Group):
     snapshots: Annotated[int, Field(ge=0, le=1000)]
     reach: Reach | None
 
@@ -211,7 +143,7 @@ class EnsembleSettings(_Group):
         return self
 
 
-class PruningSettings(_Group):
+class PruningSettings(Group):
     rule: Literal["median", "halving"] | None
     at: Literal["cycle", "epoch"]
     n_startup: Whole
@@ -220,7 +152,7 @@ class PruningSettings(_Group):
     reduction_factor: Annotated[int, Field(ge=2, le=LARGEST_COUNT)]
 
 
-class Settings(_Group):
+class Settings(Group):
     name: Annotated[str, AfterValidator(check_folder_name)] | None
     seed: Seed
     order_seed: Seed
@@ -228,7 +160,7 @@ class Settings(_Group):
     batch_size: Count
     dtype: Literal["float32", "float64"]
     model: ModelSettings
-    optimizer: Annotated[SGDSettings | AdamSettings, Field(discriminator="kind")]
+    optimizer: AnyOptimizer
     data: DataSettings
     evaluation: EvaluationSettings
     ensemble: EnsembleSettings
@@ -244,14 +176,14 @@ class Settings(_Group):
     @property
     def n_steps(self) -> int:
         """Length of the training in update steps."""
-        return total_steps(self.optimizer.schedule, self.data.training_pictures // self.batch_size)
+        return self.optimizer.schedule.total_steps(self.data.training_pictures // self.batch_size)
 
     @model_validator(mode="after")
     def _batches_fit(self) -> Settings:
         pictures = self.data.training_pictures
         if self.batch_size > pictures:
-            told = f"data.n_train={pictures}" if self.data.n_train else f"the {pictures} training pictures"
-            raise ValueError(f"batch_size={self.batch_size} must not be above {told}")
+            limit = f"data.n_train={pictures}" if self.data.n_train else f"the {pictures} training pictures"
+            raise ValueError(f"batch_size={self.batch_size} must not be above {limit}")
         if self.model.bn.enabled and self.model.hidden and self.batch_size < 2:
             raise ValueError("batch_size=1 leaves batch norm no variance: give at least 2, or model.bn.enabled=false")
         return self
@@ -264,25 +196,24 @@ class Settings(_Group):
 
     @model_validator(mode="after")
     def _cycles_where_they_are_needed(self) -> Settings:
-        schedule = self.optimizer.schedule
-        if not isinstance(schedule, CyclicSettings):
+        schedule, snapshots = self.optimizer.schedule, self.ensemble.snapshots
+        if schedule.cycle is None:
             if self.pruning.rule and self.pruning.at == "cycle":
                 raise ValueError(f"pruning.at=cycle needs a cyclic schedule, not {schedule.kind}: set pruning.at=epoch")
-            if self.ensemble.snapshots:
+            if snapshots:
                 raise ValueError(
-                    f"ensemble.snapshots={self.ensemble.snapshots} needs a cyclic schedule, not {schedule.kind}: "
+                    f"ensemble.snapshots={snapshots} needs a cyclic schedule, not {schedule.kind}: "
                     f"a snapshot ends a cycle"
                 )
-        elif self.ensemble.snapshots > self.n_steps // (2 * schedule.n_s):
+        elif snapshots > self.n_steps // schedule.cycle:
             raise ValueError(
-                f"ensemble.snapshots={self.ensemble.snapshots}: must be at most the "
-                f"{self.n_steps // (2 * schedule.n_s)} whole cycles, of {2 * schedule.n_s} steps each, "
-                f"that a training of {self.n_steps} steps has"
+                f"ensemble.snapshots={snapshots}: must be at most the {self.n_steps // schedule.cycle} whole cycles, "
+                f"of {schedule.cycle} steps each, that a training of {self.n_steps} steps has"
             )
         return self
 
 
-class GradcheckSettings(_Group):
+class GradcheckSettings(Group):
     pictures: Annotated[int, Field(ge=2, le=TRAINING_PICTURES)]
     dimensions: Count
     eps: Positive

@@ -1,4 +1,4 @@
-"""Checks a configuration against the settings there are, and tells its faults a line each."""
+"""Checks a configuration against the settings there are, with a line for each fault."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ from pydantic import BaseModel, ValidationError
 from kls.config.flat_settings import shown
 from kls.config.settings import Settings
 from kls.errors import UserError
-
-_TAGS = {"sgd", "adam", "cyclic", "constant", "step", "rate", "rates", "[key]"}  # pydantic's, in the place of a fault
 
 MOST_LINES = 20
 MOST_BITS = 2000
@@ -28,10 +26,11 @@ def validate(config: dict[str, Any]) -> Settings:
 
 def validate_group(group: type[G], config: Any, prefix: str = "") -> G:
     """One group of settings; ``prefix`` is its key in the whole configuration. Raises UserError as `validate`."""
+    config = _printable(config)
     try:
-        return group.model_validate(_printable(config))
+        return group.model_validate(config)
     except ValidationError as error:
-        lines = list(dict.fromkeys(_line(fault, prefix) for fault in error.errors(include_url=False)))
+        lines = list(dict.fromkeys(_line(fault, config, prefix) for fault in error.errors(include_url=False)))
         if len(lines) > MOST_LINES:
             lines[MOST_LINES - 1 :] = [f"and {len(lines) - MOST_LINES + 1} more faults"]
         raise UserError("\n".join(lines)) from None
@@ -46,20 +45,31 @@ def _printable(value: Any) -> Any:
     return shown(value) if isinstance(value, int) and value.bit_length() > MOST_BITS else value
 
 
-def _line(fault: Any, prefix: str) -> str:
+def _key(fault: Any, config: Any, prefix: str) -> str:
+    """The dotted key of a fault. Its place also has pydantic's names for kinds of groups, which are no keys."""
     parts = [prefix] if prefix else []
     for part in fault["loc"]:
-        if isinstance(part, int) and parts:
+        if isinstance(config, list) and isinstance(part, int):
             parts[-1] += f"[{part}]"
-        elif str(part) not in _TAGS:
+            config = config[part]
+        elif isinstance(config, dict) and part in config:
             parts.append(shown(part))
-    key = ".".join(parts)
+            config = config[part]
+    if fault["type"] == "missing":
+        parts.append(fault["loc"][-1])
+    elif fault["type"] in ("union_tag_invalid", "union_tag_not_found"):
+        parts.append(fault["ctx"]["discriminator"].strip("'"))
+    return ".".join(parts)
+
+
+def _line(fault: Any, config: Any, prefix: str) -> str:
+    key = _key(fault, config, prefix)
     if fault["type"] == "extra_forbidden":
         return f"{key}: there is no such setting; see conf/ for those there are"
-    if fault["type"] == "missing":
+    if fault["type"] in ("missing", "union_tag_not_found"):
         return f"{key}: is missing"
     if fault["type"] == "union_tag_invalid":
-        return f"{key}.kind={shown(fault['ctx']['tag'])}: must be one of {fault['ctx']['expected_tags']}"
+        return f"{key}={shown(fault['ctx']['tag'])}: must be one of {fault['ctx']['expected_tags']}"
     if fault["type"] == "model_type":
         return f"{key}={shown(fault['input'])}: must be a group of settings"
     says = fault["msg"].replace("Input should be", "must be").removeprefix("Value error, ")

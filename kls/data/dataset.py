@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -22,6 +22,12 @@ Array = TypeVar("Array", bound=NDArray[Any])
 
 BLOCK_ROWS = 256
 IMAGE_SHAPE = (3, 32, 32)
+
+# The pictures of each source, from the folder of data files, whether they may be fetched, and the seed of made-up ones.
+SOURCES: dict[str, Callable[[Path, bool, int], Pictures]] = {
+    "synthetic": lambda root, download, seed: load_synthetic(root, seed),
+    "cifar10": lambda root, download, seed: load_cifar10(root, download),
+}
 
 
 @dataclass(frozen=True)
@@ -126,24 +132,16 @@ def load_dataset(
     """Load the pictures named by `source` and build the data set from them, see `build_dataset`.
 
     Args:
-        source: "cifar10" or "synthetic".
+        source: a key of `SOURCES`.
         root: folder of the CIFAR-10 files and of the cache of synthetic pictures.
         download: whether CIFAR-10 may be fetched if it is not in `root`.
         synthetic_seed: seed of the synthetic pictures.
 
     Raises:
-        UserError: unknown source; sizes that do not fit; CIFAR-10 is missing or damaged.
+        UserError: sizes that do not fit; CIFAR-10 is missing or damaged.
     """
-    match source:
-        case "cifar10":
-            pictures = load_cifar10(root, download)
-        case "synthetic":
-            pictures = load_synthetic(root, synthetic_seed)
-        case _:
-            raise UserError(f"unknown data source {source!r}; there are 'cifar10' and 'synthetic'")
-    return build_dataset(
-        pictures, n_train=n_train, n_val=n_val, n_test=n_test, split_seed=split_seed, dtype=dtype
-    )
+    pictures = SOURCES[source](root, download, synthetic_seed)
+    return build_dataset(pictures, n_train=n_train, n_val=n_val, n_test=n_test, split_seed=split_seed, dtype=dtype)
 
 
 def build_dataset(

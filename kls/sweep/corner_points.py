@@ -61,11 +61,11 @@ def _possibly_narrowed(stage: Stage, name: str, parameter: Parameter, stages: Ma
     by = parameter.narrow
     assert by is not None
     tried = _possible(stages[by.source], name, stages)
-    low, high = narrowing.RULES[by.rule].possible(tried, by)
+    low, high = by.possible(tried) or (math.nan, math.nan)
     if by.widen:
         wider = [narrowing.widen((low, high), side, by.widen, parameter.scale) for side in (-1, 1)]
         low, high = wider[0][0], wider[1][1]
-    if (by.rule == "around_best" and tried[0] < 0) or not math.isfinite(high - low):
+    if not math.isfinite(high - low):
         raise UserError(f"stage {stage.name}: {name} from {tried[0]:g} to {tried[1]:g} cannot be narrowed by {by.rule}")
     low, high = narrowing.clip((low, high), setting_range(name))
     if parameter.scale == "log" and low <= 0:

@@ -15,7 +15,6 @@ from kls.config.settings import Settings
 from kls.core.evaluation import evaluate
 from kls.core.population import Population
 from kls.errors import UserError
-from kls.sweep.narrowing import RULES
 from kls.sweep.population_launcher import PopulationLauncherConfig
 from kls.sweep.stages import Parameter, Stage
 
@@ -77,8 +76,7 @@ def _told(parameter: Parameter) -> str:
     scale = f"{parameter.scale}, {parameter.steps} steps" if parameter.steps else parameter.scale
     if parameter.narrow is None:
         return f"[{parameter.low:g}, {parameter.high:g}], {scale}"
-    by = parameter.narrow
-    return f"{RULES[by.rule].told(by)} of {by.source}, {scale}"
+    return f"{parameter.narrow.words} of {parameter.narrow.source}, {scale}"
 
 
 def _time(seconds: float) -> str:
@@ -95,11 +93,11 @@ def estimated_seconds(settings: Settings, members: int) -> float:
     with threadpool_limits(settings.threads):
         data = build.data_set(settings)
         feed = build.batches(settings, data)
-        n_steps = build.n_steps(settings, feed.steps_per_epoch)
+        n_steps = settings.optimizer.schedule.total_steps(feed.steps_per_epoch)
         population = Population(
             build.architecture(settings, data),
             [build.member(settings, n_steps)] * members,
-            build.optimizer_maker(settings),
+            settings.optimizer.make,
             feed,
         )
         step = _timed(lambda: population.advance(population.step + min(STEPS, n_steps))) / min(STEPS, n_steps)

@@ -67,8 +67,7 @@ def _narrowed(name: str, parameter: Parameter, trials: Sequence[Trial]) -> tuple
     pairs = [(float(t.params[name]), value) for t, value in _ranked(trials) if name in t.params]
     if not pairs:
         raise UserError(f"{name}: stage {rule.source} has no finished trial to narrow it from")
-    chosen = narrowing.RULES[rule.rule]
-    (low, high), how = chosen.interval(pairs, rule), chosen.told(rule)
+    (low, high), how = rule.interval(pairs), rule.words
     if low == high:  # one point: leave something to search, of what was tried if that was more
         low, high = narrowing.widen(narrowing.widen((low, high), -1, 2.0, parameter.scale), 1, 2.0, parameter.scale)
         tried = sorted({x for x, _ in pairs})

@@ -1,68 +1,97 @@
 """Rules that make the next stage's interval of a parameter from the trials of an earlier one.
 
-A trial is a pair (x, value): the parameter and the score, larger is better. Each rule is a pure function.
+A trial is a pair (x, value): the parameter and the score, larger is better. A new rule is a class here, with its own
+parameters, and its name in `AnyNarrow`.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Annotated, Literal
 
-if TYPE_CHECKING:
-    from kls.sweep.stages import Narrow
+from pydantic import Field
+
+from kls.config.setting_types import Count, Group
 
 Trials = Sequence[tuple[float, float]]
 Interval = tuple[float, float]
 
-
-def range_of_best(trials: Trials, k: int) -> Interval:
-    """From the smallest to the largest x among the k best trials (all, where there are fewer)."""
-    best = sorted(trials, key=lambda trial: -trial[1])[:k]
-    return min(x for x, _ in best), max(x for x, _ in best)
+Factor = Annotated[float, Field(gt=1, le=1e6)]
 
 
-def around_best(trials: Trials, factor: float) -> Interval:
+class Narrow(Group, ABC):
+    """``narrow`` of a stage's parameter: the stage to learn from, the rule, and how far to go past an end."""
+
+    source: str = Field(alias="from")
+    rule: str
+    widen: Factor | None = None
+
+    @abstractmethod
+    def interval(self, trials: Trials) -> Interval:
+        """The next interval, from at least one trial."""
+
+    @property
+    @abstractmethod
+    def words(self) -> str:
+        """What the rule does."""
+
+    def possible(self, tried: Interval) -> Interval | None:
+        """The widest interval that trials from ``tried`` can give; None if some of them give none."""
+        return tried
+
+
+class RangeOfBest(Narrow):
+    """From the smallest to the largest x among the k best trials (all, if there are fewer)."""
+
+    rule: Literal["range_of_best"]
+    k: Count = 5
+
+    def interval(self, trials: Trials) -> Interval:
+        best = sorted(trials, key=lambda trial: -trial[1])[: self.k]
+        return min(x for x, _ in best), max(x for x, _ in best)
+
+    @property
+    def words(self) -> str:
+        return f"range of the {self.k} best"
+
+
+class AroundBest(Narrow):
     """From best / factor to best * factor, for the x of the best trial, which must be above 0."""
-    x = best_of(trials)
-    return x / factor, x * factor
+
+    rule: Literal["around_best"]
+    factor: Factor = 3.0
+
+    def interval(self, trials: Trials) -> Interval:
+        x = best_of(trials)
+        return x / self.factor, x * self.factor
+
+    @property
+    def words(self) -> str:
+        return f"the best / and * {self.factor:g}"
+
+    def possible(self, tried: Interval) -> Interval | None:
+        return None if tried[0] < 0 else (tried[0] / self.factor, tried[1] * self.factor)
 
 
-def neighbours_of_best(trials: Trials) -> Interval:
+class NeighboursOfBest(Narrow):
     """From the next smaller to the next larger x that was tried beside the best; the best itself at an end."""
-    x = best_of(trials)
-    tried = sorted({other for other, _ in trials})
-    place = tried.index(x)
-    return tried[max(place - 1, 0)], tried[min(place + 1, len(tried) - 1)]
+
+    rule: Literal["neighbours_of_best"]
+
+    def interval(self, trials: Trials) -> Interval:
+        x = best_of(trials)
+        tried = sorted({other for other, _ in trials})
+        place = tried.index(x)
+        return tried[max(place - 1, 0)], tried[min(place + 1, len(tried) - 1)]
+
+    @property
+    def words(self) -> str:
+        return "neighbours of the best"
 
 
-@dataclass(frozen=True)
-class Rule:
-    """A rule as a stage names it.
-
-    interval: of an earlier stage's trials. told: what it does, in words.
-    possible: what ``interval`` can give at most, where all trials lie in an interval.
-    """
-
-    interval: Callable[[Trials, Narrow], Interval]
-    told: Callable[[Narrow], str]
-    possible: Callable[[Interval, Narrow], Interval]
-
-
-RULES = {
-    "range_of_best": Rule(
-        lambda trials, by: range_of_best(trials, by.k), lambda by: f"range of the {by.k} best", lambda tried, by: tried
-    ),
-    "around_best": Rule(
-        lambda trials, by: around_best(trials, by.factor),
-        lambda by: f"the best / and * {by.factor:g}",
-        lambda tried, by: (tried[0] / by.factor, tried[1] * by.factor),
-    ),
-    "neighbours_of_best": Rule(
-        lambda trials, by: neighbours_of_best(trials), lambda by: "neighbours of the best", lambda tried, by: tried
-    ),
-}
+AnyNarrow = Annotated[RangeOfBest | AroundBest | NeighboursOfBest, Field(discriminator="rule")]
 
 
 def best_of(trials: Trials) -> float:

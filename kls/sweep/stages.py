@@ -6,12 +6,12 @@ import math
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from kls.config.flat_settings import shown
 from kls.config.folder_names import is_folder_name
-from kls.config.settings import LARGEST_SEED
-from kls.sweep.narrowing import RULES
+from kls.config.setting_types import LARGEST_SEED, Group
+from kls.sweep.narrowing import AnyNarrow
 from kls.sweep.sampler_settings import check_sampler
 
 LARGEST_LIST = 10_000  # values or steps of a parameter
@@ -19,7 +19,6 @@ MOST_TRIALS = 100_000  # of a stage
 LONGEST_TEXT = 1000
 OF_THE_SWEEP = ("hydra", "sweeps", "resume", "dry_run", "max_failures", "name")  # not of one of its jobs
 
-Factor = Annotated[float, Field(gt=1, le=1e6)]
 Trials = Annotated[int, Field(ge=1, le=MOST_TRIALS)]
 
 
@@ -59,35 +58,13 @@ def check_searched(override: str) -> str:
     return override
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False, populate_by_name=True)
-
-
-class Narrow(_Part):
-    """An interval taken from the trials of an earlier stage by a rule of ``narrowing``."""
-
-    source: str = Field(alias="from")
-    rule: str
-    k: Trials = 5
-    factor: Factor = 3.0
-    widen: Factor | None = None
-
-    @field_validator("rule")
-    @classmethod
-    def _known_rule(cls, value: str) -> str:
-        if value not in RULES:
-            *first, last = map(repr, RULES)
-            raise ValueError(f"must be {', '.join(first)} or {last}")
-        return value
-
-
-class Parameter(_Part):
+class Parameter(Group):
     """Values of one setting: listed, or an interval (given or narrowed) sampled or taken in equal steps."""
 
     values: Annotated[list[Annotated[Any, AfterValidator(_check_value)]], Field(max_length=LARGEST_LIST)] | None = None
     low: float | None = None
     high: float | None = None
-    narrow: Narrow | None = None
+    narrow: AnyNarrow | None = None
     scale: Literal["log", "linear"] = "linear"
     integer: bool = False
     steps: Annotated[int, Field(ge=1, le=LARGEST_LIST)] | None = None
@@ -111,7 +88,7 @@ class Parameter(_Part):
         return len(self.values) if self.values is not None else self.steps or 1
 
 
-class Confirm(_Part):
+class Confirm(Group):
     """The best settings of an earlier stage again, each with several seeds, scored on the test set."""
 
     source: str = Field(alias="from")
@@ -119,7 +96,7 @@ class Confirm(_Part):
     seeds: Annotated[int, Field(ge=1, le=LARGEST_LIST)] = 5
 
 
-class Stage(_Part):
+class Stage(Group):
     """One Optuna study.
 
     sampler: "random", "tpe", "grid" (all combinations of listed values) or one of SAMPLERS by _target_.
@@ -132,8 +109,8 @@ class Stage(_Part):
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=100)]
     sampler: str | dict[str, Any] = "grid"
     trials: Trials | None = None
-    params: Annotated[dict[Annotated[str, AfterValidator(check_searched)], Parameter], Field(max_length=100)] = {}
-    budget: Annotated[list[Annotated[str, AfterValidator(_check_override)]], Field(max_length=1000)] = []
+    params: dict[Annotated[str, AfterValidator(check_searched)], Parameter] = Field({}, max_length=100)
+    budget: list[Annotated[str, AfterValidator(_check_override)]] = Field([], max_length=1000)
     confirm: Confirm | None = None
     test: bool = False
     batch: Trials | None = None
@@ -187,7 +164,7 @@ class Stage(_Part):
         return self.sampler == "tpe" or isinstance(self.sampler, dict)
 
 
-class Search(_Part):
+class Search(Group):
     """All stages, in their order."""
 
     stages: Annotated[list[Stage], Field(min_length=1, max_length=100)]

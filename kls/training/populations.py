@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from kls.config.flat_settings import MANNER, flatten
-from kls.config.settings import CyclicSettings
 from kls.config.validation import validate
 from kls.errors import DamageError, UserError
 from kls.records import checked, names
@@ -83,13 +82,9 @@ def _key(job: Job) -> str:
         for key, value in flatten(job.settings.model_dump()).items()
         if key not in OWN and key not in MANNER and not key.startswith("optimizer.schedule.")
     }
-    plan = job.settings.optimizer.schedule
-    steps = plan.steps
-    if isinstance(plan, CyclicSettings) and plan.cycles is not None:
-        steps = plan.cycles * 2 * plan.n_s
-    shared |= {"steps": steps, "epochs": plan.epochs, "data.root": job.settings.data.root}
-    if isinstance(plan, CyclicSettings) and (job.settings.pruning.rule or job.settings.ensemble.snapshots):
-        shared["cycle"] = plan.n_s
+    shared |= {"steps": job.settings.n_steps, "data.root": job.settings.data.root}
+    if job.settings.pruning.rule or job.settings.ensemble.snapshots:
+        shared["cycle"] = job.settings.optimizer.schedule.cycle
     return json.dumps(shared)
 
 

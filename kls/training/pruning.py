@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from kls.config.settings import CyclicSettings, Settings
+from kls.config.settings import Settings
 from kls.records import names
 
 History = Sequence[Mapping[str, float]]
@@ -25,8 +25,8 @@ class Pruning:
         self.settings, self.n_steps = shared.pruning, n_steps
         self.period = steps_per_epoch
         if self.settings.at == "cycle":
-            assert isinstance(shared.optimizer.schedule, CyclicSettings)
-            self.period = 2 * shared.optimizer.schedule.n_s
+            assert shared.optimizer.schedule.cycle is not None
+            self.period = shared.optimizer.schedule.cycle
 
     def judges(self, step: int) -> bool:
         """Whether members may be dropped after ``step`` updates; not at the end, where nothing is left to save."""

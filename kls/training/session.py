@@ -54,7 +54,7 @@ class Session:
         shared = jobs[0].settings
         self.architecture = build.architecture(shared, data)
         feed = build.batches(shared, data)
-        self.n_steps = build.n_steps(shared, feed.steps_per_epoch)
+        self.n_steps = shared.optimizer.schedule.total_steps(feed.steps_per_epoch)
         self._periods = [shared.evaluation.every_steps or feed.steps_per_epoch]  # steps between two evaluations
         self.pruning: Pruning | None = None
         if shared.pruning.rule:
@@ -64,7 +64,7 @@ class Session:
         if self.snapshots:
             self._periods.append(self.snapshots.period)
         members = [build.member(job.settings, self.n_steps) for job in jobs]
-        self.population = Population(self.architecture, members, build.optimizer_maker(shared), feed)
+        self.population = Population(self.architecture, members, shared.optimizer.make, feed)
         self.records = [
             RunRecord(job.settings, job.folder, data, self.architecture, self.n_steps, len(jobs)) for job in jobs
         ]

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from kls.config import build
-from kls.config.settings import CyclicSettings, Settings
+from kls.config.settings import Settings
 from kls.core.architecture import Architecture
 from kls.core.evaluation import probabilities
 from kls.core.population import Population
@@ -26,8 +26,8 @@ class Snapshots:
 
     def __init__(self, shared: Settings, n_steps: int) -> None:
         """``n_steps`` have as many whole cycles as the ensemble has members, which the settings' validation sees to."""
-        assert isinstance(shared.optimizer.schedule, CyclicSettings)
-        self.period = 2 * shared.optimizer.schedule.n_s
+        assert shared.optimizer.schedule.cycle is not None
+        self.period = shared.optimizer.schedule.cycle
         n = n_steps // self.period
         self.cycles = range(n - shared.ensemble.snapshots + 1, n + 1)
 
