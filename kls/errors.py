@@ -2,7 +2,7 @@
 
 
 class UserError(Exception):
-    """A mistake of the user's, told in one line."""
+    """A mistake of the user's, in one line."""
 
 
 class DamageError(UserError):

@@ -3,7 +3,7 @@
     python -m kls.evaluate outputs/2026-11-20/12-00-00
     python -m kls.evaluate FOLDER --statistics adaptive --share 0.5 --flip 0.5 --translate 1 --reach 4
 
-Writes evaluation.json and confusion.png into the run's folder; with options, their names tell them. The data are read
+Writes evaluation.json and confusion.png into the run's folder; with options, their names say which. The data are read
 from --data-root, not from where the run says that they were.
 """
 
@@ -44,7 +44,7 @@ def arguments(argv: Sequence[str]) -> argparse.Namespace:
 
 def run(argv: Sequence[str]) -> None:
     """The work of the entry point, with exceptions."""
-    wish = arguments(argv)
+    options = arguments(argv)
 
     from tabulate import tabulate
     from threadpoolctl import threadpool_limits
@@ -56,44 +56,44 @@ def run(argv: Sequence[str]) -> None:
     from kls.records.checked import write_json
     from kls.training.trained_network import load_data, load_network, load_settings, score_splits
 
-    augmentation = _augmentation(wish)
-    settings = load_settings(wish.folder)
-    if wish.statistics and not settings.model.bn.enabled:
-        raise UserError(f"--statistics {wish.statistics}: the run in {wish.folder} has no batch norm")
-    config = settings.model_dump() | {"threads": wish.threads}
+    augmentation = _augmentation(options)
+    settings = load_settings(options.folder)
+    if options.statistics and not settings.model.bn.enabled:
+        raise UserError(f"--statistics {options.statistics}: the run in {options.folder} has no batch norm")
+    config = settings.model_dump() | {"threads": options.threads}
     if augmentation:
         config["data"]["test_augmentation"] = augmentation
     settings = validate(config)
     augmented = settings.data.test_augmentation.model_dump()
     with threadpool_limits(settings.threads):
-        data = load_data(wish.folder, settings, default_root() if wish.data_root is None else wish.data_root)
-        network = load_network(wish.folder, f"{wish.checkpoint}.npz", settings, data, wish.statistics)
+        data = load_data(options.folder, settings, default_root() if options.data_root is None else options.data_root)
+        network = load_network(options.folder, f"{options.checkpoint}.npz", settings, data, options.statistics)
         report, matrix = score_splits(network, settings, data)
     statistics = network.architecture.bn_statistics if settings.model.bn.enabled else "none"
-    report |= {"checkpoint": wish.checkpoint, "statistics": statistics, "test_augmentation": augmented}
-    print(f"{network_name(settings)}, {wish.checkpoint} checkpoint, batch-norm statistics: {statistics}")
+    report |= {"checkpoint": options.checkpoint, "statistics": statistics, "test_augmentation": augmented}
+    print(f"{network_name(settings)}, {options.checkpoint} checkpoint, batch-norm statistics: {statistics}")
     print(f"data set {data.name}, fingerprint {data.fingerprint}, one seed ({settings.seed})")
     if augmented["share"]:
-        print(f"{augmented['share']:.0%} of the test pictures augmented: {_told(augmented)}")
+        print(f"{augmented['share']:.0%} of the test pictures augmented: {_augmentation_text(augmented)}")
     print(tabulate(_rows(report["splits"]), headers=["split", "pictures", "accuracy", "loss", "cost"]))
     classes = [(name, f"{accuracy:.2%}") for name, accuracy in report["class_accuracy"].items()]
     print(tabulate(classes, headers=["test class", "accuracy"], colalign=("left", "right")))
-    name = _name(wish, augmentation)
-    written = wish.folder / f"evaluation{name}.json", wish.folder / f"confusion{name}.png"
+    name = _name(options, augmentation)
+    written = options.folder / f"evaluation{name}.json", options.folder / f"confusion{name}.png"
     write_json(written[0], report)
     title = f"{network_name(settings)} on the test pictures of {data.name}"
     plot_confusion(matrix, data.class_names, written[1], title)
     print(f"written: {written[0]}, {written[1]}")
 
 
-def _augmentation(wish: argparse.Namespace) -> dict[str, float]:
+def _augmentation(options: argparse.Namespace) -> dict[str, float]:
     """Settings of the test pictures' augmentation, empty where the run's own stand."""
-    given = {key: getattr(wish, key) for key in DEFAULTS if getattr(wish, key) is not None}
-    if wish.share is not None:
-        return {"share": wish.share, **DEFAULTS, **given}
+    given = {key: getattr(options, key) for key in DEFAULTS if getattr(options, key) is not None}
+    if options.share is not None:
+        return {"share": options.share, **DEFAULTS, **given}
     if given:
-        options = ", ".join(f"--{key}" for key in given)
-        raise UserError(f"{options}: give --share too, the share of the test pictures to augment")
+        flags = ", ".join(f"--{key}" for key in given)
+        raise UserError(f"{flags}: give --share too, the share of the test pictures to augment")
     return {}
 
 
@@ -104,15 +104,15 @@ def _rows(splits: dict[str, Any]) -> list[tuple[str, int, str, str, str]]:
     ]
 
 
-def _name(wish: argparse.Namespace, augmentation: dict[str, float]) -> str:
+def _name(options: argparse.Namespace, augmentation: dict[str, float]) -> str:
     """What the options add to the names of files: evaluations that differ have different ones."""
-    parts = ["" if wish.checkpoint == "last" else wish.checkpoint, wish.statistics or ""]
+    parts = ["" if options.checkpoint == "last" else options.checkpoint, options.statistics or ""]
     if augmentation:
         parts.append("augmented-" + "-".join(f"{k}-{v}".removesuffix(".0") for k, v in augmentation.items()))
     return "".join(f"-{part}" for part in parts if part)
 
 
-def _told(augmented: dict[str, float]) -> str:
+def _augmentation_text(augmented: dict[str, float]) -> str:
     return f"flip {augmented['flip']:g}, translate {augmented['translate']:g} by up to {augmented['reach']} pixels"
 
 

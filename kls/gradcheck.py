@@ -33,26 +33,26 @@ def task(config: DictConfig) -> float:
     from tabulate import tabulate
 
     from kls.config.model_name import network_name
-    from kls.plots.gradient_boxes import plot_gradient_errors
+    from kls.plots.gradient_errors import plot_gradient_errors
     from kls.records.checked import write_csv
     from kls.training.gradient_table import check, table
 
     folder = Path(HydraConfig.get().runtime.output_dir)
     container = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
     assert isinstance(container, dict)
-    settings, wish = settings_of({str(key): value for key, value in container.items()})
-    pairs = check(settings, wish)
-    rows = table(pairs, wish.eps)
+    settings, options = settings_of({str(key): value for key, value in container.items()})
+    pairs = check(settings, options)
+    rows = table(pairs, options.eps)
     write_csv(folder / "gradients.csv", rows)
-    title = f"Gradients of {network_name(settings)}: {wish.pictures} pictures, {wish.dimensions} dimensions"
-    errors = {name: pair.errors(wish.eps).ravel() for name, pair in pairs.items()}
-    plot_gradient_errors(errors, folder / "gradient_errors.png", title, tolerance=wish.tolerance)
+    title = f"Gradients of {network_name(settings)}: {options.pictures} pictures, {options.dimensions} dimensions"
+    errors = {name: pair.errors(options.eps).ravel() for name, pair in pairs.items()}
+    plot_gradient_errors(errors, folder / "gradient_errors.png", title, tolerance=options.tolerance)
     log.info(title)
     log.info(tabulate(rows, headers="keys", floatfmt=("", "", ".1e", ".1e", ".6g", ".6g", ".1e", "")))
     largest = max(row["largest_error"] for row in rows)
-    verdict = "within" if largest <= wish.tolerance else "ABOVE"
-    log.info("largest error %.1e, %s the tolerance of %.0e; folder %s", largest, verdict, wish.tolerance, folder)
-    if largest > wish.tolerance or any(row["on_a_kink"] for row in rows):
+    verdict = "within" if largest <= options.tolerance else "ABOVE"
+    log.info("largest error %.1e, %s the tolerance of %.0e; folder %s", largest, verdict, options.tolerance, folder)
+    if largest > options.tolerance or any(row["on_a_kink"] for row in rows):
         sys.exit(1)
     return float(largest)
 
@@ -60,11 +60,11 @@ def task(config: DictConfig) -> float:
 def settings_of(content: dict[str, Any]) -> tuple[Settings, GradcheckSettings]:
     """The validated settings of a resolved configuration. Raises UserError."""
     rest = {key: value for key, value in content.items() if key != "gradcheck"}
-    wish = validate_group(GradcheckSettings, content.get("gradcheck"), "gradcheck")
+    options = validate_group(GradcheckSettings, content.get("gradcheck"), "gradcheck")
     settings = validate(rest)
     if settings.resume is not None:
         raise UserError(f"resume={settings.resume}: a gradient check is made anew")
-    return settings, wish
+    return settings, options
 
 
 def main() -> None:

@@ -22,10 +22,11 @@ import yaml
 from numpy.typing import NDArray
 from omegaconf import OmegaConf
 
-from kls import evaluate, gradcheck, train
+from kls import aggregate, evaluate, gradcheck, train
 from kls.config.hydra_entry import project_root
 from kls.records import names
 from kls.records.run_folder import RunFolder
+from kls.report import __main__ as report
 
 Array = NDArray[Any]
 
@@ -90,6 +91,14 @@ def train_in(cwd: Path, *arguments: str) -> Outcome:
 
 def evaluate_in(cwd: Path, *arguments: str) -> Outcome:
     return call(evaluate.main, arguments, cwd)
+
+
+def aggregate_in(cwd: Path, *arguments: str) -> Outcome:
+    return call(aggregate.main, arguments, cwd)
+
+
+def report_in(cwd: Path, *arguments: str) -> Outcome:
+    return call(report.main, arguments, cwd)
 
 
 def gradcheck_in(cwd: Path, *arguments: str) -> Outcome:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import json
+import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ NETWORKS: dict[str, tuple[list[int], bool]] = {
     "9layer": ([50, 30, 20, 20, 10, 10, 10, 10], False),
     "9layer_bn": ([50, 30, 20, 20, 10, 10, 10, 10], True),
 }
+SINCE_SCHEMA_1 = ("schema", "model", "settings", "classes", "pictures_fingerprint")
 CONFIG: dict[str, Any] = {
     "name": None,
     "seed": 0,
@@ -55,25 +58,22 @@ CONFIG: dict[str, Any] = {
         "n_test": None,
         "augmentation": {"flip": 0.0, "translate": 0.0, "reach": 0},
         "test_augmentation": {"flip": 0.0, "translate": 0.0, "reach": 0, "share": 0.0},
+        "projection": None,
+        "whitening": None,
     },
     "evaluation": {"every_steps": None, "n_train": 5000, "test": True},
+    "ensemble": {"snapshots": 0, "reach": None},
+    "pruning": {
+        "rule": None, "at": "cycle", "n_startup": 5, "n_warmup": 0, "min_resource": 1, "reduction_factor": 2,
+    },
     "checkpoint_seconds": 10.0,
     "threads": 1,
     "plots": True,
     "progress": True,
     "resume": None,
+    "dry_run": False,
+    "max_failures": 10,
 }  # fmt: skip
-_HYDRA = """hydra:
-  mode: RUN
-  runtime:
-    cwd: .
-    choices:
-      data: cifar10
-      optimizer/schedule: cyclic
-      model: {}
-      hydra/help: default
-  verbose: false
-"""
 
 
 def make_run(
@@ -88,19 +88,18 @@ def make_run(
     fingerprint: str = FINGERPRINT,
     history: int = 0,
     metrics: dict[str, Any] | None = None,
+    older: bool = False,
     **settings: Any,
 ) -> Path:
-    """A run with validation accuracy ``score``; ``model`` sets the network and what Hydra notes of the choice.
+    """A run with validation accuracy ``score``; ``model`` sets the network and its name.
 
-    ``settings`` have two underscores for each dot; ``history`` is the number of evaluations after the first.
+    ``settings`` have two underscores for each dot; ``history`` is the number of evaluations after the first; an
+    ``older`` run is of the time before metrics.json had a schema, the model and the settings.
     """
     folder.mkdir(parents=True)
     config = copy.deepcopy(CONFIG)
     if model is not None:
         config["model"]["hidden"], config["model"]["bn"]["enabled"] = copy.deepcopy(NETWORKS[model])
-        (folder / ".hydra").mkdir()
-        (folder / ".hydra" / "hydra.yaml").write_text(_HYDRA.format(model))
-        (folder / ".hydra" / "config.yaml").write_text("lam: 1\n")
     for name, value in {"order_seed": settings.get("seed", 0), **settings}.items():
         *groups, key = name.split("__")
         inner = config
@@ -108,16 +107,21 @@ def make_run(
             inner = inner[group]
         inner[key] = value
     (folder / names.CONFIG).write_text(yaml.safe_dump(config, sort_keys=False))
+    cycles, split = config["optimizer"].get("schedule", {}).get("cycles", 2), config["data"]["split_seed"]
     content: dict[str, Any] = {
-        "status": status, "message": message, "data": data, "data_fingerprint": fingerprint,
-        "n_train": 45000, "n_val": 5000, "n_test": 10000, "layers": len(config["model"]["hidden"]) + 1,
-        "parameters": 156810, "steps": 9000, "epochs": 20.0, "seconds": 12.5,
+        "schema": 1, "status": status, "message": message, "model": model or "3layer_bn", "settings": config,
+        "data": data, "classes": 10, "data_fingerprint": fingerprint + f".{split}" * (split > 0),
+        "pictures_fingerprint": fingerprint, "n_train": 45000, "n_val": 5000, "n_test": 10000,
+        "layers": len(config["model"]["hidden"]) + 1, "parameters": 156810, "steps": 9000, "epochs": 20.0,
+        "planned_epochs": 10.0 * cycles, "seconds": 12.5,
     }  # fmt: skip
+    if older:
+        content = {key: value for key, value in content.items() if key not in SINCE_SCHEMA_1}
     if status in (names.FINISHED, names.DIVERGED):
-        lost = status == names.DIVERGED
-        content |= {"val_accuracy": score, "val_loss": None if lost else 2.3 - 2.0 * (score or 0.0)}
-        if test is not None:
-            content |= {"test_accuracy": test, "test_loss": None if lost else 1.5}
+        guess = None if older else math.log(10)
+        content |= {"val_accuracy": score, "val_loss": 2.3 - 2.0 * (score or 0.0)}
+        content |= {} if test is None else {"test_accuracy": test, "test_loss": 1.5}
+        content |= {key: guess for key in content if key.endswith("loss") and status == names.DIVERGED}
     (folder / names.METRICS).write_text(json.dumps(content | (metrics or {})))
     if history:
         write_csv(folder / names.HISTORY, [_evaluation(i, i / history, score or 0.0) for i in range(history + 1)])
@@ -134,12 +138,20 @@ def _evaluation(epoch: int, share: float, score: float) -> dict[str, float]:
     }
 
 
-def make_failed_start(folder: Path, message: str, overrides: list[str] | None = None) -> Path:
-    """A run that failed before it had settings."""
-    (folder / ".hydra").mkdir(parents=True)
-    (folder / names.METRICS).write_text(json.dumps({"status": names.FAILED, "message": message}))
-    (folder / ".hydra" / "overrides.yaml").write_text(yaml.safe_dump(overrides or []))
+def make_failed_start(folder: Path, message: str, overrides: Sequence[str] = ()) -> Path:
+    """A run that failed before it had settings; ``overrides`` are those of its command, such as "lam=0.1"."""
+    folder.mkdir(parents=True)
+    settings = {key: _value(text) for key, text in (override.split("=", 1) for override in overrides)}
+    content = {"schema": 1, "status": names.FAILED, "message": message, "model": settings.pop("model", None)}
+    (folder / names.METRICS).write_text(json.dumps({**content, "settings": settings}))
     return folder
+
+
+def _value(text: str) -> Any:
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError:
+        return text
 
 
 def make_sweep(folder: Path, stages: list[dict[str, Any]], **content: Any) -> Path:

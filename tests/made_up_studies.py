@@ -8,9 +8,9 @@ from typing import Any
 
 from made_up_runs import make_run, make_sweep
 
-from kls.plots.gradient_boxes import plot_gradient_errors
+from kls.config.study_file import Study
+from kls.plots.gradient_errors import plot_gradient_errors
 from kls.records.atomic import write_csv
-from kls.studies.definition import Study
 
 NAUGHTY = "<script>alert('x')</script> & \"quotes\" | _bars_"
 NETWORKS = {  # test accuracies by seed
@@ -101,7 +101,7 @@ def study(**changes: Any) -> Study:
         ],
         "findings": [
             {
-                "kind": "gain", "what": "batch norm", "to": "9 layers", "step": "networks",
+                "kind": "difference", "what": "batch norm", "to": "9 layers", "step": "networks",
                 "a": {"model": "9layer_bn"}, "b": {"model": "9layer"},
             },
             {"kind": "optimum", "step": "search", "setting": "lam"},

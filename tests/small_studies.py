@@ -12,8 +12,8 @@ from typing import Any
 
 from entry_points import DATA, Outcome, call
 
-from kls import study as entry
 from kls.records import names
+from kls.study import __main__ as entry
 
 TINY = [
     *DATA, "model.hidden=[5]", "batch_size=50", "evaluation.n_train=200", "evaluation.every_steps=6",

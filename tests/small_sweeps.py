@@ -40,7 +40,7 @@ def unsynced(*args: Any, **kwargs: Any) -> sqlite3.Connection:
 def sweep_in(cwd: Path, *arguments: str) -> Outcome:
     """Run a sweep in ``cwd``, in this process; at its end only the name of the folder is reported."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("kls.aggregate.report", lambda folder, out: f"the report of {folder}")
+        patch.setattr("kls.report.summary.aggregate", lambda paths, out: f"the report of {out}")
         patch.setattr(sqlite3, "connect", unsynced)
         return train_in(cwd, "--multirun", *arguments)
 

@@ -12,9 +12,9 @@ import pytest
 from entry_points import SMALL, call, gradcheck_in, metrics_of, mistake, train_in
 from small_sweeps import ALONE, TINY, assert_same_sweep, sweep_in, swept
 
-from kls import study
 from kls.config.project import project_root
 from kls.config.resume import quoted
+from kls.study import __main__ as study
 
 NAME = "a b'c\"d=e,f é目(x)[y]"
 SHOWING = (

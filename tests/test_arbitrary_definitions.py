@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import functools
 import time
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from entry_points import composed
@@ -18,6 +18,7 @@ from kls.config.validation import validate, validate_group
 from kls.errors import UserError
 from kls.sweep.corner_points import corner_points
 from kls.sweep.intervals import grid, resolve
+from kls.sweep.narrowing import AnyNarrow
 from kls.sweep.samplers import sampler_of
 from kls.sweep.stages import MOST_TRIALS, Search
 
@@ -102,6 +103,7 @@ def mostly(strategy: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
 COUNTS = mostly(st.one_of(st.integers(1, 300), st.sampled_from([10**4, 10**5, 10**5 + 1, 10**9])))
 KEYS = st.one_of(st.sampled_from(["lam", "seed", "model.dropout", "batch_size", "model", "hydra.run.dir", "+x"]), TEXTS)
 NAMES = st.sampled_from(["coarse", "fine", "last", "con"])
+PARAMETER = mostly(st.one_of(st.integers(1, 300), st.floats(1, 10)))
 PARAMETERS = st.one_of(
     st.fixed_dictionaries({"values": mostly(st.lists(SCALARS, max_size=5))}, optional={"scale": VALUES}),
     st.fixed_dictionaries(
@@ -110,12 +112,12 @@ PARAMETERS = st.one_of(
     ),
     st.fixed_dictionaries(
         {
-            "narrow": st.fixed_dictionaries(
-                {
-                    "from": mostly(NAMES),
-                    "rule": mostly(st.sampled_from(["range_of_best", "around_best", "neighbours_of_best"])),
-                },
-                optional={"k": COUNTS, "factor": mostly(st.floats(1, 10)), "widen": mostly(st.floats(1, 10))},
+            "narrow": st.one_of(
+                st.fixed_dictionaries(
+                    {"from": mostly(NAMES), "rule": mostly(st.just(get_args(rule.model_fields["rule"].annotation)[0]))},
+                    optional={name: PARAMETER for name in rule.model_fields if name not in ("source", "rule")},
+                )
+                for rule in get_args(get_args(AnyNarrow)[0])
             )
         },
         optional={"scale": mostly(st.sampled_from(["log", "linear"]))},
@@ -135,9 +137,7 @@ STAGES = st.fixed_dictionaries(
         "sampler": mostly(SAMPLERS),
         "trials": COUNTS,
         "params": mostly(st.dictionaries(KEYS, mostly(PARAMETERS), min_size=1, max_size=3)),
-        "confirm": mostly(
-            st.fixed_dictionaries({"from": mostly(NAMES)}, optional={"best": COUNTS, "seeds": COUNTS})
-        ),
+        "confirm": mostly(st.fixed_dictionaries({"from": mostly(NAMES)}, optional={"best": COUNTS, "seeds": COUNTS})),
         "budget": mostly(st.lists(mostly(st.sampled_from(["batch_size=20", "hydra.x=1", "model=9layer"])), max_size=2)),
         "batch": COUNTS,
         "seed": COUNTS,

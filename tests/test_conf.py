@@ -110,8 +110,8 @@ def test_defaults_of_a_run() -> None:
 
 def test_gradient_check_settings() -> None:
     config = composed(config_name="gradcheck")
-    wish = validate_group(GradcheckSettings, config.pop("gradcheck"), "gradcheck")
-    assert wish.model_dump() == {"pictures": 5, "dimensions": 30, "eps": 1e-3, "tolerance": 1e-6}
+    options = validate_group(GradcheckSettings, config.pop("gradcheck"), "gradcheck")
+    assert options.model_dump() == {"pictures": 5, "dimensions": 30, "eps": 1e-3, "tolerance": 1e-6}
     assert validate(config).name == "gradcheck"
     with pytest.raises(UserError, match=r"^gradcheck\.pictures=1: must be greater than or equal to 2$"):
-        validate_group(GradcheckSettings, wish.model_dump() | {"pictures": 1}, "gradcheck")
+        validate_group(GradcheckSettings, options.model_dump() | {"pictures": 1}, "gradcheck")

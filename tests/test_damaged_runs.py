@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 from entry_points import Outcome, call
-from made_up_runs import CONFIG, make_run, make_sweep
+from made_up_runs import make_run, make_sweep
 
 from kls import report
 from kls.aggregate import __main__ as aggregate
@@ -104,11 +104,15 @@ CONFIGS = [
 ]  # fmt: skip
 
 
+def make_runs(folder: Path, older: bool) -> Path:
+    for seed, score in enumerate((0.5, 0.278, 0.52)):
+        write_checked(make_run(folder / str(seed), score, seed=seed, history=2, data="cifar", older=older))
+    return folder
+
+
 @pytest.fixture
 def runs(tmp_path: Path) -> Path:
-    for seed, score in enumerate((0.5, 0.278, 0.52)):
-        write_checked(make_run(tmp_path / "runs" / str(seed), score, seed=seed, history=2, data="cifar"))
-    return tmp_path / "runs"
+    return make_runs(tmp_path / "runs", older=False)
 
 
 def table(folder: Path) -> list[tuple[str, str, str]]:
@@ -130,8 +134,9 @@ CASES += [*((names.METRICS, damage) for damage in METRICS), *((names.CONFIG, dam
 
 @pytest.mark.parametrize(("name", "damage"), CASES)
 def test_a_damaged_run_is_told_in_a_line_and_left_out(
-    name: str, damage: Callable[[Path], None], runs: Path, tmp_path: Path
+    name: str, damage: Callable[[Path], None], tmp_path: Path
 ) -> None:
+    runs = make_runs(tmp_path / "runs", older=name == names.CONFIG)  # whose settings are there alone
     damage(runs / "1" / name)
     outcome = call(aggregate.main, ("runs", "--out", "tables", "--curves", "0"), tmp_path)
     assert_left_out(outcome, outcome.err.splitlines(), Path("runs") / "1" / name)
@@ -182,11 +187,3 @@ def test_a_tree_without_end(tmp_path: Path) -> None:
         deep = deep.parent
     assert (outcome.status, outcome.err) == (0, "")
     assert len(table(tmp_path / "tables")) == 2
-
-
-def test_a_run_without_any_damage_is_read_fast_too(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With its checksum on the first line, a file of settings is still read by its blocks."""
-    from kls.aggregate.configs import read_config
-
-    monkeypatch.setattr(checked, "parse_yaml", None)
-    assert read_config(runs / "1" / names.CONFIG) == CONFIG | {"seed": 1, "order_seed": 1}

@@ -26,11 +26,13 @@ from limited_calls import Enough, complaints
 from omegaconf import OmegaConf
 from small_sweeps import ALONE, TINY, sweep_in
 
-from kls import aggregate, bench, evaluate, gradcheck, report, study, train
-from kls.aggregate.__main__ import main as aggregate_main
+from kls import aggregate, evaluate, gradcheck, train
+from kls.bench import __main__ as bench
 from kls.config.hydra_entry import project_root
 from kls.core.population import Population
 from kls.data import synthetic_cache
+from kls.report import __main__ as report
+from kls.study import __main__ as study
 
 Command = Callable[[], None]
 
@@ -111,8 +113,8 @@ def place(cifar_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         patch.setattr(synthetic_cache, "make_pictures", small_pictures)
         patch.setattr("requests.sessions.Session.request", no_network)
         patch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
-        patch.setattr(aggregate, "report", lambda folder, out: f"the report of {folder}")
-        patch.setattr("kls.benchmark.measure.measure", _enough)
+        patch.setattr("kls.sweep.staged_search.StagedSearch._report", lambda self: None)
+        patch.setattr("kls.bench.training.measure", _enough)
         patch.setattr(OmegaConf, "load", staticmethod(_read_once(OmegaConf.load)))
         patch.setenv("KLS_CONTROLLER", str(os.getpid()))
         outcome = train_small(cwd, f"hydra.run.dir={RUN}")
@@ -209,10 +211,13 @@ def _stage() -> st.SearchStrategy[str]:
     interval = st.builds("low:{},high:{},scale:{}".format, bound, bound, st.sampled_from(("log", "linear", "cubic")))
     steps = st.builds("{},steps:{}".format, interval, number)
     narrowed = st.builds(
-        "narrow:{{from:{},rule:{},k:{},widen:{}}}".format,
+        "narrow:{{from:{},rule:{},widen:{}}}".format,
         st.sampled_from(("a", "b", "nothing")),
-        st.sampled_from(("range_of_best", "around_best", "neighbours_of_best", "best")),
-        number,
+        st.one_of(
+            st.builds("range_of_best,k:{}".format, number),
+            st.builds("around_best,factor:{}".format, number),
+            st.sampled_from(("range_of_best", "around_best", "neighbours_of_best", "best")),
+        ),
         st.sampled_from(("3", "1", "0", "null", "1e308")),
     )
     listed = st.lists(st.one_of(bound, odd), min_size=1, max_size=3).map(lambda found: f"values:[{','.join(found)}]")
@@ -335,7 +340,7 @@ CONDITIONS = st.one_of(
     )
 )  # fmt: skip
 def test_aggregate(place: Path, arguments: list[str]) -> None:
-    check(aggregate_main, (*arguments, "--curves=0"), place)
+    check(aggregate.main, (*arguments, "--curves=0"), place)
 
 
 @cases(16)

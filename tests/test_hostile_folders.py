@@ -18,15 +18,16 @@ from interrupted_training import at_step, terminate
 from limited_calls import TookTooLong, limited, wrong_with
 from small_sweeps import ALONE, TINY, stages_argument, sweep_in
 
-from kls import evaluate, report, study, train
-from kls.aggregate.__main__ import main as aggregate
+from kls import aggregate, evaluate, train
 from kls.data import synthetic_cache
+from kls.report import __main__ as report
+from kls.study import __main__ as study
 
 tried: list[str] = []
 
 READERS: dict[str, Callable[[Path, Path], tuple[Callable[[], None], tuple[str, ...]]]] = {
     "evaluate": lambda folder, out: (evaluate.main, (str(folder),)),
-    "aggregate": lambda folder, out: (aggregate, (str(folder), "--out", str(out), "--curves=1")),
+    "aggregate": lambda folder, out: (aggregate.main, (str(folder), "--out", str(out), "--curves=1")),
     "evaluate-best": lambda folder, out: (evaluate.main, (str(folder), "--checkpoint=best")),
     "report": lambda folder, out: (report.main, (str(folder), "--out", str(out))),
 }

@@ -19,7 +19,7 @@ AT_HOME: dict[str, tuple[str, ...]] = {
     "hydra": ("config/", "sweep/", "train.py", "gradcheck.py"),
     "omegaconf": ("config/", "sweep/", "train.py", "gradcheck.py"),
     "optuna": ("sweep/",),
-    "pandas": ("aggregate/", "reporting/"),
+    "pandas": ("analysis/", "report/", "study/", "bench/"),
 }
 
 

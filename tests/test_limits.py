@@ -101,7 +101,7 @@ def test_the_limit_is_the_smallest_of_all(monkeypatch: pytest.MonkeyPatch, tmp_p
     [(0, "0 bytes"), (1023, "1023 bytes"), (2048, "2 KiB"), (5 * GIB // 2, "2.5 GiB"), (2**93, "8192 YiB")],
 )
 def test_sizes(size: int, text: str) -> None:
-    assert limits.told(size) == text
+    assert limits.readable(size) == text
 
 
 @pytest.mark.parametrize(

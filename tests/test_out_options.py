@@ -12,11 +12,14 @@ import pytest
 from entry_points import call, mistake, python
 from made_up_runs import make_run, make_sweep
 
-from kls import bench, report, study
-from kls.aggregate import __main__ as aggregate
+import kls.report.pictures
+from kls import aggregate
+from kls.analysis.runs import read_runs
+from kls.bench import __main__ as bench
 from kls.records.own_files import is_own
-from kls.reporting.provenance import sweep_commands
-from kls.reporting.results import read_runs
+from kls.report import __main__ as report
+from kls.report.provenance import sweep_commands
+from kls.study import __main__ as study
 
 ODD = ["with space", "quo'te\"s", "a=b,c", "Zürich 東京", "$(x)", "-x", "%s{}", "[a]", "new\nline"]
 
@@ -24,7 +27,7 @@ ODD = ["with space", "quo'te\"s", "a=b,c", "Zürich 東京", "$(x)", "-x", "%s{}
 @pytest.fixture
 def cwd(tmp_path: Path) -> Path:
     for seed in range(3):
-        make_run(tmp_path / "runs" / str(seed), 0.5 + seed / 100, seed=seed, history=2)
+        make_run(tmp_path / "runs" / str(seed), 0.5 + seed / 100, seed=seed)
     (tmp_path / "file").write_text("mine")
     (tmp_path / "empty").mkdir()
     return tmp_path
@@ -55,12 +58,12 @@ def test_odd_names_of_folders(name: str, cwd: Path) -> None:
         (bench, ("--rounds", "1" + "0" * 30), "--rounds 1" + "0" * 30 + ": must be 1 to 1,000"),
         (bench, ("--rounds", "0"), "--rounds 0: must be 1 to 1,000"),
         (bench, ("--peers", "x" * 5000), "--peers " + "x" * 80 + "...: there is no such library"),
-        (aggregate, ("runs", "--top", "1" + "0" * 30), "top=1" + "0" * 30 + ", curves=5: top must be 1 to 10,000"),
+        (aggregate, ("runs", "--top", "1" + "0" * 30), "top=1" + "0" * 30 + ", curves=8: top must be 1 to 10,000"),
         (aggregate, ("runs", "--curves", "-1"), "top=5, curves=-1: top must be 1 to 10,000, curves 0 to "),
         (aggregate, ("runs", "--where", ""), "--where '': cannot be read"),
         (aggregate, ("runs", "--where", "lam == " + "1" * 9000), "--where 'lam == " + "1" * 72 + "...: cannot be read"),
-        (aggregate, ("runs", "--where", "x" * 50_000), "--where '" + "x" * 79 + "...: has more than 10,000 characters"),
-        (aggregate, ("runs", "--where", "not " * 99 + "lam"), "--where '" + "not " * 19 + "not...: is too deeply"),
+        (aggregate, ("runs", "--where", "not " * 2000), "--where '" + "not " * 19 + "not...: cannot be read"),
+        (aggregate, ("runs", "--where", "not " * 2000 + "lam"), "--where '" + "not " * 19 + "not...: cannot be read"),
         (aggregate, ("runs", "--sort", "x" * 5000), "x" * 80 + "...: there is no such column; there are folder, "),
         (aggregate, ("runs", "--out", "file"), "file: cannot be written to (File exists)"),
         (aggregate, ("runs", "--out", "file/x"), "file/x: cannot be written to (Not a directory)"),
@@ -98,13 +101,16 @@ def test_a_folder_whose_name_is_no_text(cwd: Path) -> None:
 
 
 OTHERS: dict[str, ModuleType] = {
-    **dict.fromkeys(("report.md", "report.html", "report-1-curves.png"), report),
+    **dict.fromkeys(("report.md", "report.html", "report-curves.png"), report),
     **dict.fromkeys(("runs.csv", "summary.csv", "summary.md", "summary.tex", "curves.png"), aggregate),
 }
 
 
 @pytest.mark.parametrize("name", OTHERS)
-def test_files_of_others_are_kept(name: str, cwd: Path) -> None:
+def test_files_of_others_are_kept(name: str, cwd: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kls.report.pictures, "FORMATS", ("png",))
+    if name.endswith(".png"):
+        make_run(cwd / "runs" / "curve", 0.5, seed=3, history=2)
     documents = cwd / "documents"
     documents.mkdir()
     (documents / name).write_bytes(b"my own notes")
@@ -119,7 +125,8 @@ def test_files_of_others_are_kept(name: str, cwd: Path) -> None:
 
 
 def test_own_files_are_renewed(cwd: Path) -> None:
-    for module in (aggregate, report, aggregate, report):
+    make_run(cwd / "runs" / "curve", 0.5, seed=3, history=2)
+    for module in (aggregate, report) * 2:
         assert call(module.main, ("runs", "--out", "out"), cwd).status == 0
     assert all(is_own(path) for path in (cwd / "out").iterdir())
 
@@ -128,15 +135,11 @@ def test_commands_of_a_sweep_with_settings_of_ones_own(cwd: Path) -> None:
     make_sweep(cwd / "runs", [], overrides=["sweeps=mine", "lam=1"], config_dir="my conf's")
     (cwd / "runs" / "grid").mkdir()
     (cwd / "runs" / "0").rename(cwd / "runs" / "grid" / "0")
-    runs = read_runs([cwd / "runs"])
-    assert runs is not None
-    (command,) = sweep_commands(runs)
+    (command,) = sweep_commands(read_runs([cwd / "runs"]))
     told = ["python", "-m", "kls.train", "--multirun", "--config-dir", "my conf's", "sweeps=mine", "lam=1"]
     assert shlex.split(command) == told
     make_sweep(cwd / "runs", [], overrides=["lam=1"], config_dir=None)
-    runs = read_runs([cwd / "runs"])
-    assert runs is not None
-    assert sweep_commands(runs) == ["python -m kls.train --multirun lam=1"]
+    assert sweep_commands(read_runs([cwd / "runs"])) == ["python -m kls.train --multirun lam=1"]
 
 
 YAML = [
@@ -163,17 +166,3 @@ def test_a_study_of_100_megabytes_and_one_that_is_a_pipe(cwd: Path) -> None:
     assert mistake(call(study.main, ("mine.yaml", "--list"), cwd)) == "mine.yaml: is larger than 256 KiB"
     os.mkfifo(cwd / "pipe.yaml")
     assert mistake(call(study.main, ("pipe.yaml", "--list"), cwd)) == "pipe.yaml: is not a file"
-
-
-@pytest.mark.parametrize(
-    "override",
-    ["batch_size=0", "batch_size=x", "model.hidden=[x]", "model.hidden=5", "optimizer.schedule.steps=-5", "lam=[",
-     "optimizer.schedule.steps=.nan", "optimizer.schedule.cycles=x", "optimizer.schedule.n_s=1e300", "model=none",
-     "optimizer.schedule.epochs=999999999999999999999999", "data.n_train=x", "model.hidden=[1000000000000]"],
-)  # fmt: skip
-def test_the_cost_of_settings_that_cannot_be(override: str, cwd: Path) -> None:
-    step = {"name": "a", "what": "x", "folder": "a", "sweep": "seeds", "overrides": [override]}
-    (cwd / "mine.yaml").write_text(json.dumps({"title": "x", "asked": "x", "steps": [step]}))
-    outcome = call(study.main, ("mine.yaml", "--dry-run"), cwd)
-    assert (outcome.status, outcome.err) == (0, "")
-    assert outcome.out.startswith("a: 5 runs, about ")

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import yaml
 from generated_cases import share_of
@@ -18,16 +19,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from made_up_runs import make_run
 
-from kls.aggregate.aggregation import Wishes, aggregate
-from kls.aggregate.configs import read_config
-from kls.aggregate.run_values import read_history
-from kls.aggregate.where import parse_where
+from kls.analysis.runs import Runs, read_history, read_runs
+from kls.analysis.where import matching
 from kls.config.project import project_root
+from kls.config.study_file import Study, read_study
 from kls.errors import UserError
 from kls.records import checked, names
-from kls.studies.definition import Study, read_study
-from kls.studies.plan import Wish, plan
-from kls.studies.sweep_file import read_sweep_file
+from kls.study.plan import plan, read_sweep_file
 
 SECONDS = 5.0  # more than the slowest takes on a busy machine
 ROOT = project_root()
@@ -69,10 +67,11 @@ CONDITIONS = st.one_of(
 @given(text=CONDITIONS)
 @cases(500)
 def test_conditions(text: str) -> None:
-    found = told(lambda: parse_where(text, list(ROW)))
+    runs = Runs(pd.DataFrame([ROW], dtype=object), list(ROW), [], {}, [])
+    found = told(lambda: matching(runs, text))
     if not isinstance(found, UserError):
-        assert callable(found)
-        assert found(ROW) in (True, False)
+        assert isinstance(found, pd.Series)
+        assert found.tolist() in ([True], [False])
 
 
 VALID = (ROOT / "conf" / "study" / "course_e.yaml").read_text(encoding="utf-8")
@@ -108,7 +107,7 @@ def test_definitions_of_studies(edits: list[tuple[int, int, str, int]], tmp_path
     path.write_bytes(edited(VALID, edits).encode("utf-8", "surrogatepass"))
     found = told(lambda: read_study(path))
     if isinstance(found, Study):
-        told(lambda: plan([found], Wish(ROOT, "cifar10", True, Path("out"), 2)))
+        told(lambda: plan([found], ROOT, Path("out"), [], True))
 
 
 @given(edits=EDITS)
@@ -119,7 +118,7 @@ def test_sweeps(edits: list[tuple[int, int, str, int]], tmp_path: Path) -> None:
     path.write_bytes(edited(SWEEP, edits).encode("utf-8", "surrogatepass"))
     start = time.monotonic()
     with contextlib.suppress(UserError):  # a line a fault
-        assert read_sweep_file(tmp_path, "mine").stages
+        assert read_sweep_file(path)[1]
     assert time.monotonic() - start < SECONDS
 
 
@@ -174,27 +173,28 @@ def test_damage_to_the_records_of_a_run(name: str, damage: tuple[str, int, int],
     """The table is without the run, or has its right values."""
     whole = (run / name).read_bytes()
     (run / name).write_bytes(damaged(whole, *damage))
-    warnings: list[str] = []
     try:
-        text = aggregate([run.parent], None, Wishes(curves=0), warnings.append)
+        runs = read_runs([run.parent])
     finally:
         (run / name).write_bytes(whole)
-    if warnings:
-        (line,) = warnings
+    rows = sorted(zip(runs.frame["lam"], runs.frame["val_accuracy"], strict=True))
+    if runs.warnings:
+        (line,) = runs.warnings
         assert line.startswith(f"skipped: {run}")
         assert "\n" not in line
-        assert "37.80 (n=1)" in text
-        assert "27.80" not in text
+        assert [score for _, score in rows] == [0.378]
     else:
-        rows = [line.split() for line in text.splitlines() if "(n=1)" in line]
-        assert sorted(cell for row in rows for cell in row if cell in ("27.80", "37.80")) == ["27.80", "37.80"]
-        assert sorted(row[0] for row in rows) == ["0.0001", "0.001"]
+        assert rows == [(0.0001, rows[0][1]), (0.001, rows[1][1])]
+        assert sorted(score for _, score in rows) == [0.278, 0.378]
 
 
 @given(damage=DAMAGE)
 @cases(400)
 def test_damage_to_settings_and_history(damage: tuple[str, int, int], run: Path) -> None:
-    reads = {names.CONFIG: lambda: read_config(run / names.CONFIG), names.HISTORY: lambda: read_history(run)}
+    reads = {
+        names.CONFIG: lambda: checked.read_yaml(run / names.CONFIG),
+        names.HISTORY: lambda: read_history(run).to_dict("records"),
+    }
     for name, read in reads.items():
         expected: object = read()
         whole = (run / name).read_bytes()

@@ -101,7 +101,7 @@ def test_intervals(parameter: Range, distribution: BaseDistribution) -> None:
 )
 def test_lists_of_the_command_line_make_a_grid(argument: str, key: str, values: list[Any]) -> None:
     stage = ad_hoc_stage(parsed(argument))
-    assert stage == {"name": "grid", "sampler": "grid", "params": {key: {"values": values}}, "test": True}
+    assert stage == {"name": "grid", "sampler": "grid", "params": {key: {"values": values}}}
     assert [type(value) for value in stage["params"][key]["values"]] == [type(value) for value in values]
 
 

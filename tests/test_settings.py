@@ -11,7 +11,7 @@ import pytest
 import yaml
 from entry_points import composed
 
-from kls.config.flat_settings import MANNER, differences, flatten, shown
+from kls.config.flat_settings import EXECUTION, differences, flatten, shown
 from kls.config.folder_names import is_folder_name
 from kls.config.setting_ranges import setting_range
 from kls.config.settings import Settings
@@ -265,7 +265,7 @@ def test_only_the_manner_of_a_run_may_differ(config: dict[str, Any]) -> None:
         found = [line.split(":")[0] for line in differences(config, put(config, key, "other"))]
         silent += [key] if not found else []
         assert found in ([], [key])
-    assert sorted(silent) == sorted(MANNER)
+    assert sorted(silent) == sorted(EXECUTION)
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,8 @@ from entry_points import assert_same_run, file_hashes, metrics_of, mistake
 from small_studies import CHECK, LONG, TINY, Process, gradients, quoted, step_record, study_in, sweep, write_study
 from small_sweeps import FOLDER, file_times, job_folders, record_of, sweep_in
 
-from kls.records import names
-from kls.studies.definition import Study
+from kls.config.study_file import Study
+from kls.records import checked, names
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def reported(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         keys.append(study.key)
         return out / study.key / "report.html"
 
-    monkeypatch.setattr("kls.reporting.study_report.write_study_report", write)
+    monkeypatch.setattr("kls.study.page.write_study_page", write)
     return keys
 
 
@@ -54,11 +54,12 @@ def test_order_failure_skipping_and_repetition(cifar_root: Path, tmp_path: Path,
 
     first = step_record(tmp_path, "first")
     assert first["commands"] == [
-        f"python -m kls.train --multirun sweeps=seeds {' '.join(quoted(TINY))} plots=false "
+        f"python -m kls.train --multirun sweeps=seeds plots=false data=cifar10 {' '.join(quoted(TINY))} "
         "hydra.sweep.dir=out/steps/first"
     ]
+    assert (first["schema"], first["definition"]["name"]) == (names.SCHEMA, "seeds")
     assert (first["ended"], step_record(tmp_path, "broken")["ended"]) == (True, False)
-    assert 0.0 < first["seconds"] < 60.0
+    assert 0.0 < first["seconds"] < 600.0
     assert len(step_record(tmp_path, "check")["commands"]) == 2
     assert record_of(steps / "first")["status"] == names.FINISHED
     assert [metrics_of(job)["status"] for job in job_folders(steps / "first", "seeds")] == [names.FINISHED] * 5
@@ -72,6 +73,7 @@ def test_order_failure_skipping_and_repetition(cifar_root: Path, tmp_path: Path,
     assert again[3].startswith(wrong_start)
     assert {path: file_hashes(steps / path) for path in kept} == kept
 
+    assert study_in(tmp_path, "threads=2", "hydra.launcher.n_jobs=2").out.splitlines()[0] == "first: done already"
     write_study(tmp_path, sweep("first", *TINY, "lam=0.1"), sweep("broken", *TINY), gradients("check", bn=CHECK))
     changed = study_in(tmp_path).out.splitlines()
     assert changed[0] == (
@@ -99,11 +101,35 @@ def test_a_sweep_that_failed_as_a_whole_is_tried_again(
     assert [metrics_of(job)["status"] for job in jobs] == [names.FINISHED] * 5
 
 
+@pytest.mark.parametrize("schema", [None, names.SCHEMA + 1])
+def test_records_of_other_versions(schema: int | None, cifar_root: Path, tmp_path: Path, reported: list[str]) -> None:
+    """An older step, which has no schema and another form of definition, goes on; one of a newer kls is left alone."""
+    write_study(tmp_path, gradients("check", bn=CHECK))
+    assert study_in(tmp_path).status == 0
+    path = tmp_path / "out" / "steps" / "check" / names.STEP
+    record = {key: value for key, value in step_record(tmp_path, "check").items() if key not in ("schema", "checksum")}
+    record |= {
+        "ended": False,
+        "seconds": 1000.0,
+        "definition": {"gradients": {}},
+        **({"schema": schema} if schema else {}),
+    }
+    checked.write_json(path, record)
+    outcome = study_in(tmp_path)
+    if schema is None:
+        assert (outcome.status, outcome.out.splitlines()[0]) == (0, "check: 1 gradient check in 17 min (step 1 of 1)")
+        assert step_record(tmp_path, "check")["schema"] == names.SCHEMA
+    else:
+        newer = f"check: failed: out/steps/check/step.json: was written by a newer kls (schema {schema}); see "
+        assert outcome.out.startswith(newer)
+        assert checked.read_json(path) == record
+
+
 def test_a_report_that_fails_is_told(cifar_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def write(study: Study, out: Path) -> Path:
         raise KeyError(study.key)
 
-    monkeypatch.setattr("kls.reporting.study_report.write_study_report", write)
+    monkeypatch.setattr("kls.study.page.write_study_page", write)
     write_study(tmp_path, gradients("check", bn=CHECK))
     outcome = study_in(tmp_path)
     assert outcome.out.splitlines()[-1] == "mine: no report: KeyError: 'mine'"

@@ -87,7 +87,7 @@ def test_parameters_of_the_stages(search: tuple[Path, str]) -> None:
 def test_the_narrowed_interval_is_that_of_the_rule(search: tuple[Path, str]) -> None:
     folder, _ = search
     coarse = points(folder, "coarse")
-    low, high = narrowing.RangeOfBest.model_validate({"from": "coarse", "rule": "range_of_best", "k": 2}).interval(coarse)
+    low, high = narrowing.RangeOfBest(source="coarse", rule="range_of_best", k=2).interval(coarse)
     side = narrowing.edge(coarse)
     if side:
         low, high = narrowing.widen((low, high), side, 3, "log")

@@ -62,7 +62,9 @@ def test_a_job_without_its_data(launcher: str, cifar_root: Path, tmp_path: Path)
     assert messages[0] is None
     for i in (1, 2):
         assert messages[i].startswith(absent(cifar_root, i))
-        assert metrics_of(folder / "grid" / str(i)) == {"status": "failed", "message": messages[i]}
+        assert metrics_of(folder / "grid" / str(i)) == {
+            "schema": 1, "status": "failed", "message": messages[i], "model": None, "settings": {},
+        }  # fmt: skip
         assert f"{folder}/grid/{i}: failed: {messages[i]}" in outcome.out.splitlines()
     assert states(folder) == [TrialState.COMPLETE, TrialState.FAIL, TrialState.FAIL]
     assert record_of(folder)["status"] == "finished"
@@ -253,7 +255,7 @@ def test_a_full_disk_stops_the_sweep_and_costs_nothing(
     folder = tmp_path / "sweep"
     with monkeypatch.context() as patch:
         patch.setattr("kls.sweep.job.draw", no_space)
-        outcome = sweep_in(tmp_path, *TINY, ALONE, FOLDER, "lam=0.1", "plots=true")
+        outcome = sweep_in(tmp_path, *TINY, ALONE, FOLDER, "lam=0.1", "plots=true", "evaluation.test=true")
     assert mistake(outcome) == (
         f"[Errno 28] No space left on device: '{folder}/grid/0/curves.png'; mend that, and go on with the same command "
         f"and resume={folder}"

@@ -47,9 +47,11 @@ def confirmed(source: str, budget: list[str] | None = None, seeds: int = 5) -> S
     return Stage(name="confirm", confirm=Confirm(source=source, best=1, seeds=seeds), budget=budget or [])
 
 
-def grid_with_test(name: str = "grid", budget: list[str] | None = None, **params: Parameter) -> Stage:
+def grid_with_test(
+    name: str = "grid", budget: list[str] | None = None, test: bool = True, **params: Parameter
+) -> Stage:
     named = {key.replace("__", "."): parameter for key, parameter in params.items()}
-    return Stage(name=name, sampler="grid", params=named, budget=budget or [], test=True)
+    return Stage(name=name, sampler="grid", params=named, budget=budget or [], test=test)
 
 
 def sensitivity(network: str, *sigmas: float, seeds: Parameter = FIVE_SEEDS) -> list[Stage]:
@@ -173,6 +175,7 @@ STAGES: dict[str, list[Stage]] = {
     ],
     "best_lam_by_width": [
         grid_with_test(
+            test=False,
             model__hidden=Parameter(values=[[n, n] for n in (25, 50, 100, 200, 400)]),
             lam=log(1e-3, 1e-1, steps=9),
             seed=Parameter(values=[0, 1, 2, 3, 4, 5]),
@@ -180,6 +183,7 @@ STAGES: dict[str, list[Stage]] = {
     ],
     "best_lam_by_data": [
         grid_with_test(
+            test=False,
             data__n_train=log_values(1000, 5000, 15_000, 45_000), lam=log(1e-5, 1.0, steps=11), seed=THREE_SEEDS
         )
     ],
@@ -264,7 +268,7 @@ def test_every_file_has_its_test() -> None:
 @pytest.mark.parametrize("name", STAGES)
 def test_stages_jobs_and_lengths(name: str, planned: Callable[..., Plan]) -> None:
     plan = planned(name)
-    assert [stage for stage, _ in plan] == STAGES[name]
+    assert [stage for stage, _ in plan] == [s.model_copy(update={"seed": i}) for i, s in enumerate(STAGES[name])]
     lengths = []
     for stage, settings in plan:
         schedule = settings.optimizer.schedule

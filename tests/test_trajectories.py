@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 from helpers import (
     FLOAT64,
     N_CLASSES,
-    OPTIMIZERS,
-    TOP_RATE,
     Array,
     State,
     relative_error,
@@ -19,9 +19,11 @@ from helpers import (
 )
 
 from kls.core import cross_entropy
+from kls.core.adam import Adam
 from kls.core.batches import Batches
 from kls.core.evaluation import evaluate
 from kls.core.population import Member, Population
+from kls.core.sgd import SGD
 
 torch = pytest.importorskip("torch")
 functional = torch.nn.functional
@@ -31,11 +33,15 @@ STEPS = 200
 LAM = 2e-3
 BN_MOMENTUM = 0.85
 BN_EPSILON = 1e-5
+OPTIMIZERS = {  # ours, torch's, and the largest rate
+    "sgd": (SGD, torch.optim.SGD, 0.1),
+    "momentum": (partial(SGD, momentum=0.9), partial(torch.optim.SGD, momentum=0.9), 0.02),
+    "adam": (Adam, torch.optim.Adam, 0.005),
+}
 
 
-def triangular_rates(optimizer: str) -> Array:
+def triangular_rates(top: float) -> Array:
     """Up in 30 steps, down in 30, and so on."""
-    top = TOP_RATE[optimizer]
     return np.interp(np.arange(STEPS) % 60, [0, 30, 60], [top / 50, top, top / 50])
 
 
@@ -47,10 +53,7 @@ class TorchTraining:
         self.bn, self.smoothing = bn, smoothing
         self.running: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
         parameters = list(self.p.values())
-        if optimizer == "adam":
-            self.optimizer = torch.optim.Adam(parameters)
-        else:
-            self.optimizer = torch.optim.SGD(parameters, lr=1.0, momentum=0.9 if optimizer == "momentum" else 0.0)
+        self.optimizer = OPTIMIZERS[optimizer][1](parameters, lr=1.0)
 
     def norm(self, layer: int, z: torch.Tensor, training: bool) -> torch.Tensor:
         weight, bias = self.p[f"gamma{layer}"], self.p[f"beta{layer}"]
@@ -96,14 +99,15 @@ class TorchTraining:
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
 @pytest.mark.parametrize("bn", [None, "before", "after"])
-@pytest.mark.parametrize("optimizer", ["sgd", "momentum", "adam"])
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_training_follows_torch(optimizer: str, bn: str | None, smoothing: float) -> None:
     labelled = toy_batches()
     labels = labelled.q.argmax(axis=1)
     smoothed = Batches(labelled.x, cross_entropy.targets(labels, N_CLASSES, smoothing, FLOAT64), 20, order_seed=7)
     architecture = toy_architecture(bn=bn, bn_epsilon=BN_EPSILON, label_smoothing=smoothing)
-    member = Member(seed=3, lam=LAM, rates=triangular_rates(optimizer), bn_momentum=BN_MOMENTUM)
-    population = Population(architecture, [member], OPTIMIZERS[optimizer], smoothed)
+    make, _, top = OPTIMIZERS[optimizer]
+    member = Member(seed=3, lam=LAM, rates=triangular_rates(top), bn_momentum=BN_MOMENTUM)
+    population = Population(architecture, [member], make, smoothed)
     reference = TorchTraining(population.network.member_state(0), optimizer, bn, smoothing)
 
     val_x, val_labels = toy_pictures(50, seed=2)
@@ -128,7 +132,7 @@ def test_training_follows_torch(optimizer: str, bn: str | None, smoothing: float
 
 def test_the_toy_problem_is_learned() -> None:
     """Otherwise the trajectories would compare little."""
-    population = Population(toy_architecture(), toy_members(1, STEPS, "sgd"), OPTIMIZERS["sgd"], toy_batches())
+    population = Population(toy_architecture(), toy_members(1, STEPS, "sgd"), SGD, toy_batches())
     val_x, val_labels = toy_pictures(1000, seed=2)
     before = evaluate(population.network, val_x, val_labels, population.lam)
     population.advance(STEPS)

@@ -28,7 +28,7 @@ def data_set(settings: Settings) -> DataSet:
     """The data set; the last one is kept, since the runs of a sweep mostly share it."""
     data = settings.data
     seen_anew = settings.ensemble.reach is not None or any(
-        _augmentation(wish).enabled for wish in (data.augmentation, data.test_augmentation)
+        _augmentation(own).enabled for own in (data.augmentation, data.test_augmentation)
     )
     keep_pixels = data.projection is not None and seen_anew
     key = data.model_dump_json(exclude={"augmentation", "test_augmentation"}), settings.dtype, keep_pixels
@@ -59,16 +59,16 @@ def _loaded(data: DataSettings, dtype: str, keep_pixels: bool) -> DataSet:
 
 def test_split(settings: Settings, data: DataSet) -> Split:
     """The test pictures, a share of them augmented where data.test_augmentation says so."""
-    wish = settings.data.test_augmentation
-    if wish.share == 0.0 or not _augmentation(wish).enabled:
+    augmentation = settings.data.test_augmentation
+    if augmentation.share == 0.0 or not _augmentation(augmentation).enabled:
         return data.test
     return Split(data.projected(_test_pixels(settings, data)), data.test.y)
 
 
 def _test_pixels(settings: Settings, data: DataSet) -> np.ndarray:
-    wish, pixels = settings.data.test_augmentation, data.pixels.test.x
+    augmentation, pixels = settings.data.test_augmentation, data.pixels.test.x
     rng = stream(settings.order_seed, "test augmentation")
-    return augment_share(pixels, _augmentation(wish), wish.share, data.image_shape, rng)
+    return augment_share(pixels, _augmentation(augmentation), augmentation.share, data.image_shape, rng)
 
 
 def views(settings: Settings, data: DataSet, split: str) -> Callable[[], Iterator[np.ndarray]]:
@@ -114,10 +114,10 @@ def batches(settings: Settings, data: DataSet) -> Batches:
     q = cross_entropy.targets(
         data.train.y, len(data.class_names), settings.model.label_smoothing, np.dtype(settings.dtype)
     )
-    wish = _augmentation(settings.data.augmentation)
-    if not wish.enabled:
+    augmentation = _augmentation(settings.data.augmentation)
+    if not augmentation.enabled:
         return Batches(data.train.x, q, settings.batch_size, settings.order_seed)
-    augmenter = Augmenter(wish, data.image_shape)
+    augmenter = Augmenter(augmentation, data.image_shape)
     axes = None if data.projection is None else data.projection.axes
     return Batches(data.pixels.train.x, q, settings.batch_size, settings.order_seed, augmenter, axes)
 

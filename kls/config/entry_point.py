@@ -1,4 +1,4 @@
-"""What all entry points share: their end, which tells a mistake in one line, and a type of argument."""
+"""What all entry points share: one line for a mistake at their end, and a type of argument."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LONGEST_LINE = 800  # characters of a message
 def reporting(main: Callable[[], None]) -> None:
     """Run an entry point; whatever goes wrong ends in one line on stderr and an exit status.
 
-    1 is a mistake, or a fault of this project, which is told as such; 128 + n is signal n, as in shells.
+    1 is a mistake, or a fault of this project, and the line says which; 128 + n is signal n, as in shells.
     """
     try:
         main()
@@ -35,8 +35,8 @@ def reporting(main: Callable[[], None]) -> None:
     except OSError as error:
         _fail(str(error), error)
     except Exception as error:
-        said = " ".join(str(error).split())[:500]
-        _fail(f"unexpected {type(error).__name__}: {said}; this is a fault of kls: KLS_TRACEBACK=1 prints where", error)
+        text = " ".join(str(error).split())[:500]
+        _fail(f"unexpected {type(error).__name__}: {text}; this is a fault of kls: KLS_TRACEBACK=1 prints where", error)
     finally:
         _write_out()
 

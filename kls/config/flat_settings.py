@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from kls.config.defaults import filled
 
 # Settings that say how a run is carried out, not what it computes: they may change on resume.
-MANNER = (
+EXECUTION = (
     "name",
     "resume",
     "dry_run",
@@ -44,7 +44,7 @@ def differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
     """
     now = flatten(new)
     was = filled(flatten(old), now)
-    keys = [key for key in {**was, **now} if key not in MANNER and was.get(key) != now.get(key)]
+    keys = [key for key in {**was, **now} if key not in EXECUTION and was.get(key) != now.get(key)]
     return [f"{key}: {shown(was.get(key))} -> {shown(now.get(key))}" for key in keys]
 
 

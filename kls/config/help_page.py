@@ -97,14 +97,14 @@ def _choices(group: str, sources: Sequence[FileConfigSource]) -> dict[str, str]:
 
 def _description(path: Path) -> str:
     """The comment at the top of a file, up to the end of its first sentence or the command that it gives."""
-    said: list[str] = []
+    described: list[str] = []
     for line in read_text(path).splitlines():
         words = line.removeprefix("#").strip()
         if not line.startswith("#") or words.startswith("python -m"):
             break
         if not words.startswith("@"):
-            said.append(words)
-    text = " ".join(said).split("   ")[0]
+            described.append(words)
+    text = " ".join(described).split("   ")[0]
     return text.split(". ")[0].rstrip(".")
 
 

@@ -15,7 +15,7 @@ from hydra._internal.utils import get_args_parser
 from omegaconf import OmegaConf
 
 from kls.config.help_page import help_page
-from kls.config.hydra_errors import told
+from kls.config.hydra_errors import mistake
 from kls.config.new_folder import new_folder, parent_of
 from kls.config.project import project_root
 from kls.config.single_run import Check, SingleRun
@@ -63,7 +63,7 @@ def run_hydra(
     except BaseException as raised:
         run.discard()
         error = run.error or raised
-        line = told(error, arguments) if isinstance(error, Exception) and not isinstance(error, UserError) else None
+        line = mistake(error, arguments) if isinstance(error, Exception) and not isinstance(error, UserError) else None
         if line is None:
             raise error from None
         raise UserError(line) from error

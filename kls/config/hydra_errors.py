@@ -16,10 +16,10 @@ from kls.config.project import project_root
 from kls.errors import UserError
 
 _STEERS = re.compile(r"[+~]*(hydra\b|(model|optimizer|optimizer/schedule|data|sweeps)\s*=)")  # what Hydra reads itself
-_LONGEST = 500  # characters that are told of a library's message
+_LONGEST = 500  # characters that are shown of a library's message
 
 
-def told(error: Exception, arguments: Sequence[str]) -> str | None:
+def mistake(error: Exception, arguments: Sequence[str]) -> str | None:
     """A line about a mistake on the command line, or in a file that it names; None where it is none.
 
     What Hydra itself raises, outside of the task and the plugins of this project, is put down to the arguments.

@@ -50,7 +50,7 @@ def require_memory(size: int, what: str, hint: str = "") -> None:
     """Raises UserError where ``size`` bytes are more than this machine, or its container, has."""
     limit = memory_limit()
     if limit is not None and size > limit:
-        raise UserError(f"{what} would take about {told(size)} of memory; there are {told(limit)}{hint}")
+        raise UserError(f"{what} would take about {readable(size)} of memory; there are {readable(limit)}{hint}")
 
 
 def require_disk(folder: Path, size: int, what: str) -> None:
@@ -58,7 +58,7 @@ def require_disk(folder: Path, size: int, what: str) -> None:
     there = next(place for place in (folder.absolute(), *folder.absolute().parents) if place.exists())
     free = shutil.disk_usage(there).free
     if size > free:
-        raise UserError(f"{what} would take about {told(size)} on the disk of {folder}; {told(free)} are free")
+        raise UserError(f"{what} would take about {readable(size)} on the disk of {folder}; {readable(free)} are free")
 
 
 def memory_limit() -> int | None:
@@ -88,7 +88,7 @@ def parameters(settings: Settings) -> int:
     return Architecture(PIXELS, tuple(settings.model.hidden), CLASSES, PIXELS, placement).n_parameters
 
 
-def told(size: int) -> str:
+def readable(size: int) -> str:
     """A number of bytes in units that are read easily."""
     power = min(max(0, int(math.log2(max(size, 1)) // 10)), 8)
     number = size / 1024**power

@@ -29,12 +29,12 @@ _GROUPS = ("model", "optimizer", "data", "sweeps")  # whose values are names of 
 
 def folder_to_resume(arguments: Sequence[str]) -> Path | None:
     """The folder that a command line names by resume=FOLDER, if it does. Raises UserError where that is no folder."""
-    wishes = [unquoted(a.removeprefix("resume=")) for a in arguments if a.startswith("resume=")]
-    if not wishes or wishes[-1] == "null":
+    values = [unquoted(a.removeprefix("resume=")) for a in arguments if a.startswith("resume=")]
+    if not values or values[-1] == "null":
         return None
-    if not wishes[-1]:
+    if not values[-1]:
         raise UserError("resume=: give the folder to go on with, or null")
-    folder = Path(wishes[-1]).expanduser().absolute()
+    folder = Path(values[-1]).expanduser().absolute()
     refuse_links(folder)
     is_sweep, multirun = (folder / names.SWEEP).exists(), is_multirun(arguments)
     if is_sweep and not multirun:

@@ -23,7 +23,7 @@ class Adam:
         self.blocks = blocks
         self.beta1, self.beta2, self.epsilon = beta1, beta2, epsilon
         self.t = 0
-        self.takes_factors = False
+        self.uses_factors = False
         self.first = [np.zeros_like(b.value) for b in blocks]
         self.second = [np.zeros_like(b.value) for b in blocks]
         self._scratch = np.empty(max(PART, *(b.value[0].size for b in blocks)), blocks[0].value.dtype)
@@ -33,7 +33,7 @@ class Adam:
         self.t += 1
         correct1, correct2 = 1.0 - self.beta1**self.t, 1.0 - self.beta2**self.t
         for block, first, second in zip(self.blocks, self.first, self.second, strict=True):
-            rate, decay = block.spread(eta / correct1), block.spread_penalised(2.0 * lam)
+            rate, decay = block.broadcast(eta / correct1), block.broadcast_penalised(2.0 * lam)
             for part, penalised in block.parts:
                 w, g, m, v = block.value[part], block.gradient[part], first[part], second[part]
                 scratch = self._scratch[: g.size].reshape(g.shape)

@@ -69,11 +69,11 @@ class Block:
             self.value, self.gradient = (a.reshape(len(a), -1) for a in (first.value, first.gradient))
             self.penalised_value = self.value
             self._members = np.repeat(np.arange(self._n_members), first.value.shape[2])
-            self._n_spread = len(self._members)
+            self._n_penalised = len(self._members)
         else:
             self._join()
-        self._spread = np.empty(len(self._members), self.value.dtype)
-        self._spread_penalised = np.empty(self._n_spread, self.value.dtype)
+        self._broadcast = np.empty(len(self._members), self.value.dtype)
+        self._broadcast_penalised = np.empty(self._n_penalised, self.value.dtype)
         self.parts = self._cut(0, len(self.penalised_value), True)
         self.parts += self._cut(len(self.penalised_value), len(self.value), False)
 
@@ -94,26 +94,26 @@ class Block:
             members.append(np.repeat(np.arange(self._n_members), p.value.size // self._n_members))
             start = stop
         self._members = np.concatenate(members)
-        self._n_spread = sum(p.value.size for p in self.parameters if p.penalised)
-        self.penalised_value = self.value[: self._n_spread]
+        self._n_penalised = sum(p.value.size for p in self.parameters if p.penalised)
+        self.penalised_value = self.value[: self._n_penalised]
 
-    def spread(self, per_member: np.ndarray) -> np.ndarray | float:
+    def broadcast(self, per_member: np.ndarray) -> np.ndarray | float:
         """One number a member, shape (K,), made to broadcast against ``value``; the next call takes the buffer."""
-        return self._spread_to(per_member, self._spread)
+        return self._broadcast_to(per_member, self._broadcast)
 
-    def spread_penalised(self, per_member: np.ndarray) -> np.ndarray | float:
+    def broadcast_penalised(self, per_member: np.ndarray) -> np.ndarray | float:
         """The same against ``penalised_value``, with a buffer of its own."""
-        return self._spread_to(per_member, self._spread_penalised)
+        return self._broadcast_to(per_member, self._broadcast_penalised)
 
-    def _spread_to(self, per_member: np.ndarray, buffer: np.ndarray) -> np.ndarray | float:
+    def _broadcast_to(self, per_member: np.ndarray, buffer: np.ndarray) -> np.ndarray | float:
         if self._n_members == 1 or (per_member == per_member[0]).all():
             return float(per_member[0])
         factor = per_member.astype(self.value.dtype)
         return np.take(factor, self._members[: len(buffer)], out=buffer, mode="clip")
 
-    def part_of(self, spread: np.ndarray | float, part: slice) -> np.ndarray | float:
-        """What of ``spread`` belongs to a part of ``value``."""
-        return spread if self._single or isinstance(spread, float) else spread[part]
+    def part_of(self, broadcast: np.ndarray | float, part: slice) -> np.ndarray | float:
+        """What of ``broadcast`` belongs to a part of ``value``."""
+        return broadcast if self._single or isinstance(broadcast, float) else broadcast[part]
 
     def member_of(self, array: np.ndarray, k: int) -> np.ndarray:
         """Copy of member k's part of an array that is laid out as ``value``."""

@@ -40,9 +40,9 @@ class Member:
 
 
 class Optimizer(Protocol):
-    """What the population asks of SGD and Adam. takes_factors: see Block.factors."""
+    """What the population asks of an optimizer. uses_factors: whether it reads Block.factors."""
 
-    takes_factors: bool
+    uses_factors: bool
 
     def step(self, eta: np.ndarray, lam: np.ndarray) -> None: ...
     def keep(self, members: np.ndarray) -> None: ...
@@ -66,7 +66,7 @@ class Population:
         ]
         self.network = Network(architecture, weights, np.array([m.bn_momentum for m in members]), batches.batch_size)
         self.optimizer = make_optimizer(self.network.blocks)
-        self.network.defers = self.optimizer.takes_factors
+        self.network.defers = self.optimizer.uses_factors
         self.batches = batches
         self.ids = list(range(len(members)))
         self.lam = np.array([m.lam for m in members], dtype=np.float64)

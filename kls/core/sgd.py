@@ -29,7 +29,7 @@ class SGD:
     ) -> None:
         self.blocks = blocks
         self.momentum = momentum
-        self.takes_factors = True
+        self.uses_factors = True
         self._add_product = add_product
         self.velocities = [np.zeros_like(b.value) for b in blocks] if momentum else []
 
@@ -40,18 +40,18 @@ class SGD:
             return
         decay = 1.0 - 2.0 * eta * lam
         for block in self.blocks:
-            np.multiply(block.penalised_value, block.spread_penalised(decay), block.penalised_value)
+            np.multiply(block.penalised_value, block.broadcast_penalised(decay), block.penalised_value)
             if block.factors is None:
-                np.multiply(block.gradient, block.spread(eta), block.gradient)
+                np.multiply(block.gradient, block.broadcast(eta), block.gradient)
                 np.subtract(block.value, block.gradient, block.value)
             else:
                 x, delta = block.factors
-                np.multiply(delta, block.spread(-eta), delta)
+                np.multiply(delta, block.broadcast(-eta), delta)
                 self._add_product(x, delta, block.value)
 
     def _step_with_momentum(self, eta: np.ndarray, lam: np.ndarray) -> None:
         for block, velocity in zip(self.blocks, self.velocities, strict=True):
-            rate, decay = block.spread(eta), block.spread_penalised(2.0 * lam)
+            rate, decay = block.broadcast(eta), block.broadcast_penalised(2.0 * lam)
             if block.factors is not None:
                 velocity *= self.momentum
                 self._add_product(*block.factors, velocity)

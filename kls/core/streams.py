@@ -8,7 +8,7 @@ _PURPOSES = ("init", "order", "augmentation", "dropout", "test augmentation", "g
 
 
 def stream(seed: int, purpose: str, index: int = 0) -> np.random.Generator:
-    """The generator of ``purpose`` (for example "init") under ``seed`` >= 0; ``index`` tells epochs apart.
+    """The generator of ``purpose`` (for example "init") under ``seed`` >= 0; ``index`` distinguishes epochs.
 
     The same arguments give the same numbers in any process, whatever else was drawn before.
     """

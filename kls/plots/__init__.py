@@ -1,1 +1,1 @@
-"""Figures of runs. Only this package imports matplotlib, slow to import: import its modules where used."""
+"""Figures of arrays and texts. Only this package imports matplotlib, slow to import: import its modules where used."""

@@ -1,108 +1,48 @@
-"""Mean scores over two settings as heat maps, one panel for each value of a third."""
+"""Mean scores over two settings as a heat map."""
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
-from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 
-from kls.plots.style import (
-    LABEL_SIZE,
-    SKY_BLUE,
-    SMALL_SIZE,
-    figure_style,
-    new_figure,
-    save,
-    set_title,
-    wrap_title,
-)
-
-MOST_PANELS = 6
+from kls.plots.colours import BLACK, SKY_BLUE, SMALL_SIZE, WIDTH
+from kls.plots.style import PNG, figure_style, new_figure, save, wrap
 
 _SHADES = LinearSegmentedColormap.from_list("shades", ["#FFFFFF", SKY_BLUE])  # black is readable on all
-_CELL_WIDTH, _CELL_HEIGHT = 0.95, 0.6
-_PANELS_A_ROW = 3
-
-
-@dataclass(frozen=True)
-class HeatPanel:
-    """Means (r, c), NaN in a cell without runs, and numbers of runs (r, c)."""
-
-    title: str
-    means: np.ndarray
-    counts: np.ndarray
-
-
-def plot_heatmap(
-    panels: Sequence[HeatPanel], rows: tuple[str, Sequence[str]], columns: tuple[str, Sequence[str]], score: str,
-    path: Path, title: str,
-) -> None:  # fmt: skip
-    """Write the figure of `heatmap_figure` to `path` as PNG."""
-    save(heatmap_figure(panels, rows, columns, score, title), path)
+_CELL = 0.55  # inches, the least width
+_LONGEST = 7  # characters of column labels that are not turned
 
 
 @figure_style()
-def heatmap_figure(
-    panels: Sequence[HeatPanel], rows: tuple[str, Sequence[str]], columns: tuple[str, Sequence[str]], score: str,
-    title: str,
-) -> Figure:  # fmt: skip
-    """Figure of the panels, which share one colour scale; a darker cell has a larger mean.
+def plot_heatmap(
+    means: np.ndarray, rows: tuple[str, Sequence[str]], columns: tuple[str, Sequence[str]], score_label: str,
+    path: Path, title: str, formats: Sequence[str] = PNG, *, counts: np.ndarray | None = None, framed: bool = False,
+) -> None:  # fmt: skip
+    """Write a figure of `means` (r, c), NaN in a cell without runs; a darker cell has a larger mean.
 
-    `rows` and `columns` are each the name of a setting and its values. A cell shows its mean with two decimals
-    and its number of runs; one without runs is empty. `score` labels the colour scale.
-
-    Raises ValueError if there is no panel, more than `MOST_PANELS`, or one of another shape than the labels.
+    `rows` and `columns` are each the label of a setting and its values. A cell shows its mean with two decimals and
+    its number of runs, if `counts` (r, c) are given; one without runs is empty. `framed` frames the diagonal.
     """
-    shape = (len(rows[1]), len(columns[1]))
-    if not 1 <= len(panels) <= MOST_PANELS or any(p.means.shape != shape or p.counts.shape != shape for p in panels):
-        raise ValueError(f"{len(panels)} panels; there must be 1 to {MOST_PANELS}, each with {shape} cells")
-    down = math.ceil(len(panels) / _PANELS_A_ROW)
-    across = math.ceil(len(panels) / down)
-    panel_width = max(_CELL_WIDTH * shape[1], 2.2)
-    figure = new_figure(panel_width * across + 2.4, (_CELL_HEIGHT * shape[0] + 0.9) * down + 0.7)
-    grid = figure.subplots(down, across, sharex=True, sharey=True, squeeze=False)
-    means = np.stack([panel.means for panel in panels])
-    finite = means[np.isfinite(means)]
-    low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)
-    for axes, panel in zip(grid.flat, panels, strict=False):
-        image = axes.imshow(
-            panel.means, cmap=_SHADES, vmin=low, vmax=max(high, low + 1e-9), interpolation="nearest", aspect="auto"
-        )
-        _write_cells(axes, panel)
-        axes.grid(visible=False)
-        axes.spines[:].set_visible(False)
-        axes.tick_params(length=0)
-        axes.set_title(wrap_title(panel.title, panel_width), fontsize=LABEL_SIZE, parse_math=False)
-    for axes in grid.flat[len(panels) :]:
-        axes.set_visible(False)
-    for axes in grid[:, 0]:
-        axes.set_yticks(range(shape[0]), rows[1], parse_math=False)
-        axes.set_ylabel(rows[0], parse_math=False)
-    for place, axes in enumerate(grid.flat[: len(panels)]):
-        if place + across >= len(panels):  # nothing below it
-            axes.set_xticks(range(shape[1]), columns[1], parse_math=False)
-            axes.tick_params(labelbottom=True)
-            axes.set_xlabel(columns[0], parse_math=False)
-    bar = figure.colorbar(image, ax=grid, shrink=0.9, pad=0.02)
-    bar.set_label(score)
-    bar.outline.set_visible(False)
-    set_title(figure, title)
-    return figure
-
-
-def _write_cells(axes: Axes, panel: HeatPanel) -> None:
-    for (row, column), mean in np.ndenumerate(panel.means):
-        if not np.isfinite(mean):
-            continue
-        axes.annotate(
-            f"{mean:.2f}", (column, row), xytext=(0.0, 1.0), textcoords="offset points", fontsize=LABEL_SIZE,
-            horizontalalignment="center", verticalalignment="bottom",
-        )  # fmt: skip
-        axes.annotate(
-            f"n={panel.counts[row, column]}", (column, row), xytext=(0.0, -1.0), textcoords="offset points",
-            fontsize=SMALL_SIZE, horizontalalignment="center", verticalalignment="top",
-        )  # fmt: skip
+    labels, names = ([wrap(name, 2.2, SMALL_SIZE) for name in values] for _, values in (rows, columns))
+    longest = max(map(len, names))
+    turned: dict[str, Any] = {"rotation": 40, "rotation_mode": "anchor", "ha": "right"} if longest > _LONGEST else {}
+    height = max(0.48 * len(labels), 1.2)
+    figure = new_figure(height + 0.8 + 0.05 * longest * bool(turned), max(WIDTH, 1.7 + _CELL * len(names)))
+    axes = figure.subplots()
+    low, high = (np.nanmin(means), np.nanmax(means)) if np.isfinite(means).any() else (0.0, 1.0)
+    image = axes.imshow(means, cmap=_SHADES, vmin=low, vmax=high if high > low else low + 1.0, aspect="auto")
+    for (row, column), mean in np.ndenumerate(means):
+        text = f"{mean:.2f}" + ("" if counts is None else f"\nn = {counts[row, column]}")
+        axes.text(column, row, text * bool(np.isfinite(mean)), fontsize=SMALL_SIZE, ha="center", va="center")
+        if framed and row == column:
+            axes.add_patch(Rectangle((row - 0.48, row - 0.48), 0.96, 0.96, fill=False, edgecolor=BLACK))
+    axes.set_frame_on(False)
+    axes.tick_params(length=0, grid_alpha=0.0)
+    axes.set_yticks(range(len(labels)), labels)
+    axes.set_xticks(range(len(names)), names, **turned)
+    axes.set(xlabel=wrap(columns[0], 5.0), ylabel=wrap(rows[0], height))
+    figure.colorbar(image, pad=0.02, aspect=30, label=wrap(score_label, height)).outline.set_visible(False)
+    save(figure, path, title, formats)

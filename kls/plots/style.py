@@ -1,104 +1,130 @@
-"""The look shared by every figure: palette, fonts, grid, and the one way a figure becomes a PNG file.
+"""The look that all figures share, whatever a user's own matplotlibrc says, and the one way in which they become files.
 
-Figures are built with matplotlib's object-oriented API. Nothing here touches pyplot, and a user's own
-matplotlibrc has no influence on the result.
+A figure is as wide as the text of a printed page, so that its fonts are legible there and on a screen of 390 pixels.
 """
 
+import io
+import logging
+import math
 import textwrap
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import matplotlib.style
+import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
-from kls.records.atomic import atomic_path
+from kls.plots.colours import BLACK, DPI, GREY, LABEL_SIZE, LIGHT_GREY, SMALL_SIZE, TITLE_SIZE, WIDTH
+from kls.records.atomic import write_bytes
+from kls.records.escape import printable
 from kls.records.own_files import MARK
 
-DPI = 150
+logging.getLogger("fontTools").setLevel(logging.WARNING)  # it reports each font that a PDF takes over
 
-# Okabe and Ito, "Color Universal Design" (2008): told apart with every common colour vision deficiency.
-BLACK = "#000000"
-ORANGE = "#E69F00"
-SKY_BLUE = "#56B4E9"
-GREEN = "#009E73"
-YELLOW = "#F0E442"
-BLUE = "#0072B2"
-VERMILLION = "#D55E00"
-PURPLE = "#CC79A7"
-PALETTE = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY_BLUE, BLACK, YELLOW)
+PNG = ("png",)
 
-GREY = "#505050"
-LIGHT_GREY = "#DDDDDD"
-
-TITLE_SIZE = 12.0
-LABEL_SIZE = 9.5
-SMALL_SIZE = 8.5
-
+_CHARACTER, _LINE = 0.58, 1.3  # width of a typical character and height of a line, of the font's size
 _RC: dict[str, Any] = {
     "font.family": "sans-serif",
-    "font.sans-serif": ["DejaVu Sans"],
-    "font.size": LABEL_SIZE,
-    "figure.titlesize": TITLE_SIZE,
-    "figure.titleweight": "bold",
-    "axes.titlesize": 10.5,
-    "axes.titleweight": "bold",
-    "axes.titlelocation": "left",
-    "axes.labelsize": LABEL_SIZE,
-    "axes.edgecolor": GREY,
-    "axes.linewidth": 0.8,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "grid.color": LIGHT_GREY,
-    "grid.linewidth": 0.6,
-    "xtick.color": GREY,
-    "ytick.color": GREY,
-    "xtick.labelcolor": BLACK,
-    "ytick.labelcolor": BLACK,
-    "xtick.labelsize": SMALL_SIZE,
-    "ytick.labelsize": SMALL_SIZE,
-    "legend.frameon": False,
-    "legend.edgecolor": LIGHT_GREY,
-    "legend.framealpha": 0.9,
-    "legend.fancybox": False,
-    "legend.fontsize": SMALL_SIZE,
-    "lines.linewidth": 1.5,
-    "lines.markersize": 4.0,
-}
+    "font.sans-serif": ["DejaVu Sans", "Verdana"],  # of equal widths: a reader has one of them to show an SVG with
+    "text.parse_math": False,  # dollar signs are text
+    "font.size": LABEL_SIZE, "axes.titlesize": LABEL_SIZE, "axes.labelsize": LABEL_SIZE,
+    "figure.titlesize": TITLE_SIZE, "figure.titleweight": "bold",
+    "axes.titleweight": "bold", "axes.titlelocation": "left",
+    "axes.edgecolor": GREY, "axes.spines.top": False, "axes.spines.right": False,
+    "axes.grid": True, "axes.axisbelow": True, "grid.color": LIGHT_GREY, "grid.linewidth": 0.6,
+    "xtick.color": GREY, "xtick.labelcolor": BLACK, "xtick.labelsize": SMALL_SIZE,
+    "ytick.color": GREY, "ytick.labelcolor": BLACK, "ytick.labelsize": SMALL_SIZE,
+    "legend.frameon": False, "legend.fontsize": SMALL_SIZE, "legend.handlelength": 2.8,
+    "lines.linewidth": 1.6, "lines.markersize": 5.0,
+    "svg.fonttype": "none", "svg.hashsalt": "kls", "pdf.fonttype": 42,
+}  # fmt: skip
+figure_style = partial(matplotlib.style.context, _RC, after_reset=True)  # a decorator of what draws figures
+_METADATA = {"png": {"Software": MARK}, "svg": {"Creator": MARK, "Date": None}}
+_PDF_METADATA = {"Creator": MARK, "Producer": None, "CreationDate": None}
 
 
-@contextmanager
-def figure_style() -> Iterator[None]:
-    """Context, or decorator, to build and draw figures in: matplotlib's defaults with these settings."""
-    with matplotlib.style.context(_RC, after_reset=True):
-        yield
+@dataclass(frozen=True)
+class Band:
+    """A line with its interval: x, mean, low and high of shape (n,), in the units of the axes."""
+
+    x: np.ndarray
+    mean: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
 
 
-def new_figure(width_in: float, height_in: float) -> Figure:
-    """An empty figure with constrained layout, its size in inches; `DPI` pixels per inch."""
-    return Figure(figsize=(width_in, height_in), dpi=DPI, layout="constrained", facecolor="white")
+def new_figure(height: float = 3.3, width: float = WIDTH) -> Figure:
+    """An empty figure with constrained layout, in inches; `save` adds the height of title and legend."""
+    return Figure(figsize=(width, height), dpi=DPI, layout="constrained", facecolor="white")
 
 
-def wrap_title(title: str, width_in: float) -> str:
-    """`title` in lines that fit `width_in` inches at `TITLE_SIZE` points; its own line breaks stay."""
-    points_per_character = 0.64 * TITLE_SIZE
-    columns = max(int(width_in * 72 / points_per_character), 10)
-    return "\n".join(textwrap.fill(line, columns) for line in title.splitlines())
+def wrap(text: str, inches: float, size: float = LABEL_SIZE) -> str:
+    """Printable `text` in four lines at most that fit so many inches at `size` points; its own line breaks stay."""
+    columns = max(int(72.0 * inches / (_CHARACTER * size)), 8)
+    lines = printable(text).splitlines()
+    return "\n".join(textwrap.fill(line, columns, max_lines=4, placeholder=" ...") for line in lines)
 
 
-def set_title(figure: Figure, title: str) -> None:
-    """Write `title` above everything, flush left; dollar signs are text, not mathematics."""
-    margin = 0.08 / figure.get_figwidth()
-    text = wrap_title(title, figure.get_figwidth())
-    figure.suptitle(text, x=margin, horizontalalignment="left", parse_math=False)
+def limits(values: np.ndarray, padding: float = 0.06) -> tuple[float, float]:
+    """Limits that hold all values (n,), n >= 0, with so much of their range to both sides."""
+    low, high = (float(values.min()), float(values.max())) if values.size else (0.0, 1.0)
+    margin = padding * (high - low) or 0.05 * max(abs(high), 1.0)
+    return low - margin, high + margin
 
 
-def save(figure: Figure, path: Path) -> None:
-    """Write `figure` to `path` as PNG, whole or not at all; the bytes depend on nothing but the figure."""
-    with figure_style(), atomic_path(path) as temporary, warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph .* missing from font")  # signs of other scripts are drawn as boxes
-        figure.savefig(temporary, format="png", metadata={"Software": MARK})
+def draw_band(axes: Axes, band: Band, colour: str, label: str) -> None:
+    """Draw a line and shade its interval."""
+    axes.fill_between(band.x, band.low, band.high, color=colour, alpha=0.15, linewidth=0, zorder=1)
+    axes.plot(band.x, band.mean, color=colour, zorder=2, label=label)
+
+
+def save(figure: Figure, path: Path, title: str, formats: Sequence[str]) -> None:
+    """Add the title above and a legend of all labels below, and write `path` with the suffix of each of the formats.
+
+    Each file appears whole or not at all, has the mark of this project, and depends on nothing but the figure.
+    """
+    with figure_style(), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")  # signs of other scripts are boxes
+        _add_legend(figure)
+        width, height = figure.get_size_inches()
+        text = wrap(title, 0.9 * width, TITLE_SIZE)  # bold letters are wider
+        figure.suptitle(text, x=0.08 / width, ha="left")
+        figure.set_figheight(height + (text.count("\n") + 1) * _LINE * TITLE_SIZE / 72.0)
+        for kind in formats:
+            file = io.BytesIO()
+            figure.savefig(file, format=kind, metadata=_METADATA.get(kind, _PDF_METADATA))
+            content = _with_palette(file) if kind == "png" and not figure.images else file.getvalue()
+            write_bytes(path.with_suffix(f".{kind}"), content)
+
+
+def _add_legend(figure: Figure) -> None:
+    """Each label once, in as many columns as fit."""
+    (width, height), first = figure.get_size_inches(), dict[str, Any]()
+    for axes in figure.axes:
+        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
+            first.setdefault(wrap(label, width - 0.8, SMALL_SIZE), handle)
+    if first:
+        longest = max(len(line) for label in first for line in label.splitlines())
+        columns = max(int(width / (0.65 + _CHARACTER * SMALL_SIZE * longest / 72.0)), 1)
+        rows = math.ceil(len(first) / columns)
+        figure.legend(first.values(), first, loc="outside lower center", ncols=math.ceil(len(first) / rows))
+        lines = 1.2 * rows + "".join(first).count("\n") / columns + 1.5
+        figure.set_figheight(height + lines * _LINE * SMALL_SIZE / 72.0)
+
+
+def _with_palette(file: io.BytesIO) -> bytes:
+    """A PNG with a palette of 256 colours, which takes a third of the bytes."""
+    with Image.open(file) as picture:
+        few = picture.convert("RGB").quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+    software, shrunk = PngInfo(), io.BytesIO()
+    software.add_text("Software", MARK)
+    few.save(shrunk, "PNG", optimize=True, pnginfo=software)
+    return shrunk.getvalue()

@@ -1,4 +1,4 @@
-"""Files that tell their own damage: each carries a SHA-256 of what it holds, which is checked when it is read.
+"""Files that show their own damage: each carries a SHA-256 of what it holds, which is checked when it is read.
 
 A file without one was written by another program, or by a version before checksums; it is read as it stands. JSON
 carries it under the key "checksum", YAML in a comment on its first line, CSV in a last column that has it in each row.

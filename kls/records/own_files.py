@@ -1,7 +1,7 @@
 """Which files this project wrote: tables, reports and pictures overwrite and remove no others.
 
-Each carries the mark in its first bytes: in a comment, or in the text that a PNG file has for its software. The tables
-in CSV, which knows no comments, are told by the columns that they begin with.
+Each carries the mark in its first bytes, a PDF anywhere: in a comment, or in the metadata of a picture. The tables in
+CSV, which knows no comments, are told by the columns that they begin with.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from kls.errors import UserError
 MARK = "written by kls"
 MARKDOWN_MARK, LATEX_MARK = f"<!-- {MARK} -->", f"% {MARK}"
 
-_TABLES = (b"folder,sweep,stage,trial,status,", b"data,data_fingerprint,")
+_TABLES = (b"folder,sweep,stage,trial,status,", b"data,data_fingerprint,", b"data,pictures_fingerprint,")
 _BYTES = 1024
 
 
@@ -23,7 +23,7 @@ def is_own(path: Path) -> bool:
     if not path.is_file():
         return False
     with path.open("rb") as file:
-        start = file.read(_BYTES)
+        start = file.read(None if path.suffix == ".pdf" else _BYTES)
     return MARK.encode() in start or (path.suffix == ".csv" and start.startswith(_TABLES))
 
 

@@ -49,7 +49,7 @@ class RunFolder:
             return {}
 
     def check_data(self, now: Mapping[str, Any]) -> None:
-        """Raises UserError where the run's metrics tell of other data, or axes of a projection, than ``now``."""
+        """Raises UserError where the run's metrics are of other data, or axes of a projection, than ``now``."""
         metrics = self.read_metrics()
         for key, value in now.items():
             if metrics.get(key, value) != value:

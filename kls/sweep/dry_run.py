@@ -66,10 +66,10 @@ def _sampler(stage: Stage) -> str:
 def _searched(stage: Stage) -> str:
     if stage.confirm:
         return f"the {stage.confirm.best} best of {stage.confirm.source}, {stage.confirm.seeds} seeds each"
-    return "; ".join(f"{name}: {_told(parameter)}" for name, parameter in stage.params.items())
+    return "; ".join(f"{name}: {_parameter_text(parameter)}" for name, parameter in stage.params.items())
 
 
-def _told(parameter: Parameter) -> str:
+def _parameter_text(parameter: Parameter) -> str:
     if parameter.values is not None:
         listed = [f"{v:g}" if isinstance(v, float) else str(v) for v in parameter.values[:MOST_VALUES]]
         return ", ".join(listed) + (", ..." if len(parameter.values) > MOST_VALUES else "")

@@ -29,7 +29,7 @@ class Trial:
 
 @dataclass(frozen=True)
 class Range:
-    """What a stage searches of one parameter: an interval, or listed values; ``source`` tells why."""
+    """What a stage searches of one parameter: an interval, or listed values; ``source`` says why."""
 
     low: float | None
     high: float | None

@@ -67,7 +67,7 @@ def finish(settings: Settings, folder: Path) -> float:
 
 def draw(folder: Path) -> None:
     """Write curves.png, and weights.png where the network's inputs are pixels."""
-    from kls.plots.curves import plot_curves
+    from kls.plots.run_curves import plot_run_curves
     from kls.plots.weights import plot_weights
 
     run = RunFolder(folder)
@@ -77,7 +77,7 @@ def draw(folder: Path) -> None:
     title = f"{network_name(settings)} on {metrics['data']}, lam {settings.lam:.4g}"
     if rows:
         history = {column: np.array([row[column] for row in rows]) for column in names.HISTORY_COLUMNS}
-        plot_curves(history, folder / names.CURVES, title)
+        plot_run_curves(history, folder / names.CURVES, title)
     if run.has(names.LAST) and settings.data.projection is None:
         first = run.read_checkpoint(names.LAST)["W1"]
         plot_weights(first, IMAGE_SHAPE, folder / names.WEIGHTS, f"First-layer weights: {title}")

@@ -17,6 +17,7 @@ from typing import Any
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.plugins.launcher import Launcher
 
+from kls.config.flat_settings import EXECUTION
 from kls.config.resume import unquoted
 from kls.errors import DamageError, UserError
 from kls.records import checked, names
@@ -30,7 +31,7 @@ LAUNCHES = 3  # of a batch whose launcher broke down
 
 
 class JobKeeper:
-    """Has a launcher's ``launch``; ``numbers`` tells the trial numbers of the batch that is under way.
+    """Has a launcher's ``launch``; ``numbers`` gives the trial numbers of the batch that is under way.
 
     ``fixed`` are overrides of all jobs. Given to the sweeper, each would be written to its database for each trial.
     """
@@ -132,7 +133,7 @@ def _folder_overrides(folder: Path) -> list[str]:
 def _asked_for(overrides: Sequence[str]) -> dict[str, Any]:
     """Model and settings, as far as a job's overrides give them, for a run that failed before it had settings."""
     pairs = (override.lstrip("+").split("=", 1) for override in overrides if "=" in override)
-    settings = {key: checked.parse_yaml(key, unquoted(text)) for key, text in pairs}
+    settings = {key: checked.parse_yaml(key, unquoted(text)) for key, text in pairs if key not in EXECUTION}
     return {"model": settings.pop("model", None), "settings": settings}
 
 

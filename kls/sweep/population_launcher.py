@@ -41,8 +41,8 @@ def check_launcher(config: Mapping[str, Any]) -> None:
         whole = isinstance(value, int) and not isinstance(value, bool)
         if not (whole and (1 <= value <= LARGEST[key] or (key == "n_jobs" and value == -1))):
             every = ", or -1 for as many as cores" if key == "n_jobs" else ""
-            told = f"must be a whole number from 1 to {LARGEST[key]}{every}"
-            raise UserError(f"hydra.launcher.{key}={shown(value)}: {told}")
+            allowed = f"must be a whole number from 1 to {LARGEST[key]}{every}"
+            raise UserError(f"hydra.launcher.{key}={shown(value)}: {allowed}")
     timeout = config.get("worker_timeout", 1.0)
     if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not 0 < timeout < 1e9:
         raise UserError(f"hydra.launcher.worker_timeout={shown(timeout)}: must be seconds, above 0 and below 1e9")

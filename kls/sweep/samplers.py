@@ -120,8 +120,8 @@ def sampler_of(stage: Stage) -> BaseSampler:
     name, settings = sampler_name(stage.sampler["_target_"]), sampler_settings(stage.sampler)
     missing = [package for package in settings.packages if find_spec(package) is None]
     if missing:
-        told = " and ".join(missing)
-        raise UserError(f"stage {stage.name}: {name} needs the package {told}: pip install {' '.join(missing)}")
+        listed = " and ".join(missing)
+        raise UserError(f"stage {stage.name}: {name} needs the package {listed}: pip install {' '.join(missing)}")
     return optuna_sampler(name, settings, seed)
 
 

@@ -19,7 +19,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from optuna.trial import TrialState
 
 from kls.config.defaults import defaults
-from kls.config.flat_settings import MANNER, flatten
+from kls.config.flat_settings import EXECUTION, flatten
 from kls.config.resume import quoted
 from kls.config.settings import Settings
 from kls.config.validation import validate_group
@@ -97,7 +97,7 @@ class StagedSearch:
             except (OSError, MemoryError, *FAULTS) as error:
                 with suppress(OSError):
                     self.record.set_status(names.INTERRUPTED)
-                raise UserError(f"{_said(error)}; mend that, and {go_on}") from error
+                raise UserError(f"{_first_line(error)}; mend that, and {go_on}") from error
             except BaseException:
                 self.record.set_status(names.FAILED)
                 raise
@@ -124,7 +124,7 @@ class StagedSearch:
 
     def _definition(self, first: Settings) -> dict[str, Any]:
         """What must be the same on resume: the stages, and the settings of the first job but for what it searches."""
-        own = (*MANNER, *self.search.stages[0].params)
+        own = (*EXECUTION, *self.search.stages[0].params)
         return {
             "settings": {key: value for key, value in flatten(first.model_dump()).items() if key not in own},
             "stages": [stage.model_dump(by_alias=True) for stage in self.search.stages],
@@ -252,9 +252,9 @@ class StagedSearch:
             log.warning("EDGE in stage %s: %s", stage.name, sentence)
 
     def _report(self) -> None:
-        from kls.aggregate import report
+        from kls.report.summary import aggregate
 
-        log.info(report(self.folder, self.folder))
+        log.info(aggregate([self.folder], self.folder))
         if self.failures:
             log.warning("%d jobs failed; the logs are in their folders:", len(self.failures))
             for line in self.failures:
@@ -278,7 +278,7 @@ def _value(folder: Path) -> float | None:
     return metrics.get(names.VAL_ACCURACY)
 
 
-def _said(error: BaseException) -> str:
+def _first_line(error: BaseException) -> str:
     """An error in a line; SQLAlchemy quotes the whole statement behind it."""
     return str(error).splitlines()[0] if str(error) else type(error).__name__
 

@@ -182,8 +182,8 @@ class Search(Group):
             sources += [stage.confirm.source] if stage.confirm else []
             for source in sources:
                 if source not in before:
-                    told = f"from={shown(source)} is no earlier stage; there are {shown(list(before))}"
-                    raise ValueError(f"stage {stage.name}: {told}")
+                    fault = f"from={shown(source)} is no earlier stage; there are {shown(list(before))}"
+                    raise ValueError(f"stage {stage.name}: {fault}")
             for name, parameter in stage.params.items():
                 if parameter.narrow and not _numeric(before, parameter.narrow.source, name):
                     raise ValueError(

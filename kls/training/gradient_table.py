@@ -30,7 +30,7 @@ class GradientPair:
         return np.abs(self.analytic - self.numeric) / scale
 
 
-def check(settings: Settings, wish: GradcheckSettings) -> dict[str, GradientPair]:
+def check(settings: Settings, options: GradcheckSettings) -> dict[str, GradientPair]:
     """Both gradients of every parameter on a few reduced training pictures, float64, by parameter name.
 
     Weights are the run's initial ones; biases, gamma and beta are drawn, so that none is special.
@@ -39,18 +39,20 @@ def check(settings: Settings, wish: GradcheckSettings) -> dict[str, GradientPair
     settings = settings.model_copy(update={"dtype": "float64"})
     data = build.data_set(settings)
     n, d = len(data.train.x), data.train.x.shape[1]
-    if wish.pictures > n or wish.dimensions > d:
-        asked = f"{wish.pictures} pictures of {wish.dimensions} dimensions"
+    if options.pictures > n or options.dimensions > d:
+        asked = f"{options.pictures} pictures of {options.dimensions} dimensions"
         raise UserError(f"gradcheck: asked for {asked}, but the data set has {n} of {d}")
-    dimensions = np.linspace(0, d - 1, wish.dimensions).round().astype(np.intp)
-    x = np.ascontiguousarray(data.train.x[: wish.pictures][:, dimensions])
+    dimensions = np.linspace(0, d - 1, options.dimensions).round().astype(np.intp)
+    x = np.ascontiguousarray(data.train.x[: options.pictures][:, dimensions])
     q = cross_entropy.targets(
-        data.train.y[: wish.pictures], len(data.class_names), settings.model.label_smoothing, np.dtype(np.float64)
+        data.train.y[: options.pictures], len(data.class_names), settings.model.label_smoothing, np.dtype(np.float64)
     )
-    shape = replace(build.architecture(settings, data), n_inputs=wish.dimensions, fan_in=wish.dimensions, dropout=())
+    shape = replace(
+        build.architecture(settings, data), n_inputs=options.dimensions, fan_in=options.dimensions, dropout=()
+    )
     init = settings.model.init
     weights = initial_weights(stream(settings.seed, "init"), shape.fans, shape.widths, init.scheme, init.sigma)
-    network = Network(shape, [weights], np.array([settings.model.bn.momentum]), wish.pictures)
+    network = Network(shape, [weights], np.array([settings.model.bn.momentum]), options.pictures)
     rng = stream(settings.seed, "gradient check")
     for parameter in network.parameters:
         if not parameter.penalised:

@@ -63,7 +63,7 @@ def train_together(jobs: Sequence[Job]) -> Errors:
     except Exception as error:
         return dict.fromkeys((job.folder for job in jobs), error)
     except Stopped:
-        if multiprocessing.current_process().name == "MainProcess":
+        if not multiprocessing.current_process().name.startswith("Loky"):
             raise
         _stopped = True
     return {}

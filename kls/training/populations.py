@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from kls.config.flat_settings import MANNER, flatten
+from kls.config.flat_settings import EXECUTION, flatten
 from kls.config.validation import validate
 from kls.errors import DamageError, UserError
 from kls.records import checked, names
@@ -27,27 +27,27 @@ _KEY = "populations"
 def populations(jobs: Sequence[Job], folder: Path, processes: int, max_members: int) -> list[list[Job]]:
     """The populations that train jobs whose folders are in ``folder``, the largest first.
 
-    Those that the folder's record tells of hold all their members, ended ones too; jobs that it does not know make new
-    ones, which are recorded. processes: to share the new ones among. max_members: of a new one.
-    Raises DamageError where the record and its copy are damaged.
+    Recorded populations keep all their members, ended ones too. The other jobs make new ones, which are recorded.
+    processes: to share the new ones among. max_members: of a new one.
+    Raises DamageError if the record and its copy are damaged.
     """
     recorded = _read(folder / names.POPULATIONS)
-    known = {name for company in recorded for name in company}
+    known = {name for population in recorded for name in population}
     made = share_out(groups([job for job in jobs if job.folder.name not in known]), processes, max_members)
     if made:
-        company = [[job.folder.name for job in population] for population in made]
-        checked.write_json_twice(folder / names.POPULATIONS, {_KEY: [*recorded, *company]})
+        new = [[job.folder.name for job in population] for population in made]
+        checked.write_json_twice(folder / names.POPULATIONS, {_KEY: [*recorded, *new]})
     asked = {job.folder.name: job for job in jobs}
     again = [
-        [asked.get(name) or _companion(folder / name, jobs[0]) for name in company]
-        for company in recorded
-        if any(name in asked for name in company)
+        [asked.get(name) or _companion(folder / name, jobs[0]) for name in population]
+        for population in recorded
+        if any(name in asked for name in population)
     ]
     return sorted([*again, *made], key=len, reverse=True)
 
 
 def _companion(folder: Path, job: Job) -> Job:
-    """The job of a run that has ended, as its folder tells; data are read from where ``job`` reads them."""
+    """The job of a run that has ended, from its folder; data are read from the root of ``job``."""
     config = RunFolder(folder).read_config()
     if not isinstance(config.get("data"), dict):
         raise UserError(f"{folder / names.CONFIG}: holds no settings of data")
@@ -60,9 +60,9 @@ def _read(path: Path) -> list[list[str]]:
         found = checked.read_json_twice(path).get(_KEY)
     except FileNotFoundError:
         return []
-    if not isinstance(found, list) or not all(isinstance(company, list) for company in found):
+    if not isinstance(found, list) or not all(isinstance(population, list) for population in found):
         raise DamageError(f"{path}: holds no populations")
-    for name in (name for company in found for name in company):
+    for name in (name for population in found for name in population):
         if not isinstance(name, str) or not name.isdecimal():
             raise DamageError(f"{path}: {name!r} is no number of a trial")
     return found
@@ -80,7 +80,7 @@ def _key(job: Job) -> str:
     shared: dict[str, Any] = {
         key: value
         for key, value in flatten(job.settings.model_dump()).items()
-        if key not in OWN and key not in MANNER and not key.startswith("optimizer.schedule.")
+        if key not in OWN and key not in EXECUTION and not key.startswith("optimizer.schedule.")
     }
     shared |= {"steps": job.settings.n_steps, "data.root": job.settings.data.root}
     if job.settings.pruning.rule or job.settings.ensemble.snapshots:

@@ -38,10 +38,10 @@ class Pruning:
         return [i for i, is_behind in zip(histories, behind, strict=True) if is_behind]
 
     def _behind(self, reports: Sequence[Sequence[float]]) -> np.ndarray:
-        wish, scores = self.settings, np.array(reports)
-        if wish.rule == "median":
-            return behind_median(scores, wish.n_startup, wish.n_warmup)
-        return behind_top_share(scores, wish.min_resource, wish.reduction_factor)
+        rules, scores = self.settings, np.array(reports)
+        if rules.rule == "median":
+            return behind_median(scores, rules.n_startup, rules.n_warmup)
+        return behind_top_share(scores, rules.min_resource, rules.reduction_factor)
 
     def _reports(self, rows: History) -> list[float]:
         return [row[names.VAL_ACCURACY] for row in rows if row["step"] > 0 and row["step"] % self.period == 0]

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from kls.config import build
-from kls.config.flat_settings import MANNER, flatten
+from kls.config.flat_settings import EXECUTION, flatten
 from kls.config.model_name import model_name
 from kls.config.settings import Settings
 from kls.core.architecture import Architecture
@@ -47,7 +47,7 @@ class RunRecord:
             names.STATUS: names.RUNNING,
             names.MESSAGE: None,
             "model": model_name(settings),
-            "settings": {key: value for key, value in flatten(settings.model_dump()).items() if key not in MANNER},
+            "settings": {key: value for key, value in flatten(settings.model_dump()).items() if key not in EXECUTION},
             **data.facts,
             "n_inputs": architecture.n_inputs,
             "n_train": len(data.train.x),

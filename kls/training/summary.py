@@ -41,9 +41,9 @@ def summary(settings: Settings, metrics: Mapping[str, Any], folder: Path) -> str
     return "\n".join(f"{name:<11}{text}" for name, text in lines)
 
 
-def _ensemble(metrics: Mapping[str, Any], wish: EnsembleSettings) -> str:
+def _ensemble(metrics: Mapping[str, Any], ensemble: EnsembleSettings) -> str:
     accuracies = {split: metrics.get(names.ensemble_metric(split, "accuracy")) for split in ("val", "test")}
     test = "" if accuracies["test"] is None else f", test {accuracies['test']:.2%}"
-    cycles = "cycle" if wish.snapshots == 1 else f"{wish.snapshots} cycles"
-    views = "" if wish.reach is None else f", {n_views(wish.reach)} views of each picture"
+    cycles = "cycle" if ensemble.snapshots == 1 else f"{ensemble.snapshots} cycles"
+    views = "" if ensemble.reach is None else f", {n_views(ensemble.reach)} views of each picture"
     return f"validation {accuracies['val']:.2%}{test}: mean of the snapshots of the last {cycles}{views}"

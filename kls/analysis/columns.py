@@ -1,0 +1,104 @@
+"""Columns of the table of runs: found by name, abbreviated, in order, and when two values of a setting are the same."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from kls.errors import UserError
+from kls.records.escape import shortened
+
+SEEDS = ("seed", "order_seed", "data.split_seed")
+
+_SAYS_LITTLE = ("enabled", "kind")  # alone in a table's head
+_NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
+
+
+def is_number(value: Any) -> bool:
+    """Whether a cell holds a number; true, false and NaN are none."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and value == value
+
+
+def sort_key(value: Any) -> tuple[int, Any]:
+    """Equal for two values that are the same, and their order: numbers, texts, booleans, missing ones (None, NaN).
+
+    Floats count with nine digits, so that 0.1 + 0.2 is 0.3; texts of numbers are numbers: YAML 1.1 has 1e-1 as a text.
+    """
+    if isinstance(value, str):
+        return (0, float(f"{float(value):.9g}")) if _NUMBER.fullmatch(value) else (1, value)
+    if value is None or value != value:
+        return 3, 0
+    if isinstance(value, bool):
+        return 2, value
+    return (0, float(f"{value:.9g}") if isinstance(value, float) else value) if is_number(value) else (1, str(value))
+
+
+def same(a: Any, b: Any) -> bool:
+    """Whether two values of a setting are the same."""
+    return sort_key(a) == sort_key(b)
+
+
+def equal_to(column: pd.Series[Any], value: Any) -> pd.Series[bool]:
+    """Which cells of a column are the same as the value."""
+    return column.map(lambda cell: same(cell, value)).astype(bool)
+
+
+def codes(frame: pd.DataFrame, columns: Iterable[str]) -> pd.DataFrame:
+    """The values as whole numbers in the order of `sort_key`, equal if the values are the same."""
+    keys = {column: [sort_key(value) for value in frame[column]] for column in columns}
+    ranks = {column: {key: rank for rank, key in enumerate(sorted(set(cells)))} for column, cells in keys.items()}
+    return pd.DataFrame({column: map(ranks[column].get, cells) for column, cells in keys.items()}, index=frame.index)
+
+
+def in_order(frame: pd.DataFrame, columns: Sequence[str], descending: bool = False) -> pd.Index[Any]:
+    """The index in the order of the columns, the first one above all; missing values stand last."""
+    ranks = codes(frame, columns)
+    if descending:
+        ranks = ranks.where(frame[list(columns)].isna(), -ranks)
+    return frame.index[np.lexsort([ranks[column] for column in reversed(columns)])] if columns else frame.index
+
+
+def differing(frame: pd.DataFrame, columns: Iterable[str]) -> list[str]:
+    """The columns with more than one value; a missing value is one."""
+    several = [c for c in columns if len(set(zip(map(type, frame[c]), frame[c], strict=True))) > 1]  # which is fast
+    return [c for c in several if len(set(map(sort_key, frame[c]))) > 1]
+
+
+def determined(frame: pd.DataFrame, column: str, by: Sequence[str]) -> bool:
+    """Whether the values of at least one column `by` settle the one of another in every row."""
+    return not codes(frame, dict.fromkeys([*by, column])).drop_duplicates().duplicated(list(by)).any()
+
+
+def find_column(name: str, columns: Sequence[str]) -> str:
+    """The column of that name, or else the only one that ends in ".name".
+
+    Raises UserError, with the close ones, if there is none or several.
+    """
+    ending = [name] if name in columns else [column for column in columns if column.endswith(f".{name}")]
+    if len(ending) == 1:
+        return ending[0]
+    if ending:
+        raise UserError(f"{shortened(name)}: could be any of {', '.join(ending)}; give more of the name")
+    last_parts = {column.rsplit(".", 1)[-1]: column for column in reversed(columns)}
+    close = difflib.get_close_matches(name[:100], columns)
+    close += [last_parts[part] for part in difflib.get_close_matches(name[:100].rsplit(".", 1)[-1], last_parts)]
+    there = f"there are {', '.join(columns[:12])}{', ...' * (len(columns) > 12)}"
+    hint = f"did you mean {' or '.join(dict.fromkeys(close[:3]))}?" if close else there
+    raise UserError(f"{shortened(name)}: there is no such column; {hint}")
+
+
+def short_names(columns: Iterable[str], all_columns: Sequence[str]) -> dict[str, str]:
+    """For each column its shortest ending, in whole parts, that no other of `all_columns` has."""
+    short = {}
+    for column in columns:
+        parts = column.split(".")
+        fewest = 1 + (parts[-1] in _SAYS_LITTLE and len(parts) > 1)
+        endings = [".".join(parts[-n:]) for n in range(fewest, len(parts))]
+        unique = [e for e in endings if sum(f".{other}".endswith(f".{e}") for other in all_columns) == 1]
+        short[column] = [*unique, column][0]
+    return short

@@ -1,0 +1,149 @@
+"""The place of an optimum, with an interval, from a smooth curve through all scores.
+
+Gaussian-process regression with a Matérn kernel (nu = 7/2): Rasmussen & Williams, Gaussian Processes for Machine
+Learning (2006), in the reduced-rank form of Solin & Särkkä, Statistics and Computing 30 (2020). Length-scale,
+amplitude and noise have flat priors of their logarithms and are averaged over by their posterior probability.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy.special import softmax
+
+from kls.analysis.statistics import LEVEL, Interval, complete, interaction
+from kls.errors import UserError
+
+_TAILS = [(1.0 - LEVEL) / 2, (1.0 + LEVEL) / 2]
+_DRAWS = 2000
+_POINTS = 401  # of the curve, between the smallest and the largest value tried
+_HALF_WIDTH = 1.6  # of the basis functions' domain, in half ranges of x
+_FREQUENCIES = np.pi * np.arange(1, 41) / (2.0 * _HALF_WIDTH)
+_LENGTHS = np.geomspace(0.1, 3.0, 12)[:, None]  # length-scales, in half ranges of x
+_AMPLITUDES = np.geomspace(0.3, 300.0, 14)[:, None]  # standard deviations of the curve over that of a run
+_CONSTANT = 1e3
+_REFERENCE = 0.9  # quantile of the distances to the best
+
+
+@dataclass(frozen=True)
+class Optimum:
+    """The place of the highest score, and the curve through all scores.
+
+    Attributes:
+        place: where the curve is highest, with its 95 % interval, in units of x.
+        flat: smallest and largest x around the place at which the curve cannot be told from the highest (5 % level).
+        at_end: "smallest" or "largest" if the place is that of the x tried, so that the optimum may lie beyond.
+        x, mean, low, high: the curve (401,) with its pointwise 95 % band, in the scores' units.
+        n: number of scores.
+    """
+
+    place: Interval
+    flat: tuple[float, float]
+    at_end: str | None
+    x: np.ndarray
+    mean: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    n: int
+
+
+def optimum(x: np.ndarray, scores: pd.DataFrame | pd.Series[float] | np.ndarray, log: bool) -> Optimum:
+    """Where the highest score is expected.
+
+    Scores of several seeds tell the noise by the interaction of seeds and places, for what a seed changes everywhere
+    does not move the optimum; of single runs it is estimated with the curve. The interval of the place is that of the
+    highest points of 2000 curves drawn from the posterior, with a fixed seed. Scores that jump, as between learning
+    rates that converge and diverge, are not what the method is for: leave out runs that diverged.
+
+    Args:
+        x: (k,) values of a setting.
+        scores: (k,) of single runs, or (n, k), a row for each seed. Runs without a score, and seeds with a gap, are
+            left out.
+        log: whether the curve is smooth in the logarithm of x.
+
+    Raises UserError if fewer than two different x have a score, or if ``log`` and an x is not positive.
+    """
+    fit = _Fit(x, scores, log)
+    middle, curves = fit.means(fit.y.mean(axis=0, keepdims=True))[0], fit.draws()
+    top = int(middle.argmax())
+    centre, ends = float(fit.grid[top]), np.quantile(fit.grid[curves.argmax(axis=1)], _TAILS)
+    place = Interval(centre, min(float(ends[0]), centre), max(float(ends[1]), centre))
+    lower = np.flatnonzero((curves >= curves[:, [top]]).mean(axis=0) < 1.0 - LEVEL)
+    first, last = lower[lower < top].max(initial=-1) + 1, lower[lower > top].min(initial=_POINTS) - 1
+    flat, end = (float(fit.grid[first]), float(fit.grid[last])), {0: "smallest", _POINTS - 1: "largest"}.get(top)
+    mean, low, high = fit.scores(np.vstack([middle, np.quantile(curves, _TAILS, axis=0)]))
+    return Optimum(place, flat, end, fit.grid, mean, low, high, fit.y.size)
+
+
+def seed_optima(x: np.ndarray, scores: pd.DataFrame, log: bool) -> pd.Series[float]:
+    """Where the curve of each seed alone is highest, in units of x, indexed by seed. Arguments as of `optimum`.
+
+    These curves are as smooth as that of the mean scores, for smoother ones have biased optima. An end is that x.
+    """
+    fit = _Fit(x, scores, log)
+    return pd.Series(fit.grid[fit.means(fit.y).argmax(axis=1)], index=complete(scores).index)
+
+
+class _Fit:
+    """The posterior of a curve through y (n, k): scores, those far below the best brought nearer by a logarithm, which
+    moves no maximum, for one length-scale has to do for the top and for a steep fall beside it."""
+
+    def __init__(self, x: np.ndarray, scores: pd.DataFrame | pd.Series[float] | np.ndarray, log: bool) -> None:
+        y = complete(scores).to_numpy() if isinstance(scores, pd.DataFrame) else np.asarray(scores, np.float64)[None]
+        x, y = np.asarray(x, np.float64)[np.isfinite(y[0])], y[:, np.isfinite(y[0])]
+        if np.unique(x).size < 2 or (log and x.min() <= 0.0):
+            raise UserError("an optimum needs results at two values" + log * ", all above 0")
+        self.grid = (np.geomspace if log else np.linspace)(x.min(), x.max(), _POINTS)
+        position = np.log(x) if log else x
+        self._basis = _basis(2.0 * (position - position.min()) / np.ptp(position) - 1.0)
+        y, means = y - y.mean(axis=1, keepdims=True) + y.mean(), y.mean(axis=0)
+        self._best = y.max()
+        self._reference = np.quantile(means.max() - means, _REFERENCE) or np.ptp(y) or 1.0
+        self.y = -self._reference * np.log1p((self._best - y) / self._reference)
+        self._centre = self.y.mean()
+        (n, k), means = self.y.shape, self.y.mean(axis=0) - self._centre
+        gram = n * _PRIOR[:, :, None] * (self._basis.T @ self._basis) * _PRIOR[:, None, :]
+        # inverse Cholesky factors (168, 41, 41) of the weights' precision, in units of the noise variance
+        self._inverse = np.linalg.inv(np.linalg.cholesky(gram + np.eye(_PRIOR.shape[1])))
+        self._half = np.einsum("pij,pj->pi", self._inverse, n * _PRIOR * (self._basis.T @ means))
+        error, known = interaction(self.y)
+        # with the noise variance integrated out (Rasmussen & Williams, 2.7 and 5.4.1)
+        squares = n * means @ means - (self._half**2).sum(axis=1) + (known * error if known else 0.0)
+        self._squares, self._dof = np.maximum(squares, 1e-12 * n * means @ means + 1e-300), known + k - 1
+        determinant = np.log(np.diagonal(self._inverse, axis1=1, axis2=2)).sum(axis=1)
+        self._probability = softmax(determinant - self._dof / 2 * np.log(self._squares))
+
+    def scores(self, curve: np.ndarray) -> np.ndarray:
+        """Curves in the units of the scores."""
+        return self._best - self._reference * np.expm1(-curve / self._reference)
+
+    def means(self, y: np.ndarray) -> np.ndarray:
+        """Posterior mean curves (s, 401) of y (s, k), which may be the means of n seeds."""
+        half = self._inverse @ (len(self.y) * _PRIOR[:, :, None] * (self._basis.T @ (y - self._centre).T))
+        weights = _PRIOR[:, :, None] * (self._inverse.transpose(0, 2, 1) @ half)
+        return self._centre + (_GRID @ np.tensordot(self._probability, weights, 1)).T
+
+    def draws(self) -> np.ndarray:
+        """Curves (2000, 401) drawn from the posterior."""
+        rng = np.random.default_rng(0)
+        drawn = rng.choice(self._probability.size, _DRAWS, p=self._probability)
+        sd = np.sqrt(self._squares[drawn] / rng.chisquare(self._dof, _DRAWS))
+        half = self._half[drawn] + sd[:, None] * rng.standard_normal((_DRAWS, _PRIOR.shape[1]))
+        return self._centre + (_PRIOR[drawn] * np.einsum("dji,dj->di", self._inverse[drawn], half)) @ _GRID.T
+
+
+def _basis(position: np.ndarray) -> np.ndarray:
+    """A constant and sines (k, 41) at positions from -1 to 1 (k,)."""
+    return np.hstack([np.ones((len(position), 1)), np.sin((position[:, None] + _HALF_WIDTH) * _FREQUENCIES)])
+
+
+def _prior() -> np.ndarray:
+    """Standard deviations (168, 41) of the weights of `_basis`, by the kernel's spectral density."""
+    density = (7.0 / _LENGTHS**2 + _FREQUENCIES**2) ** -4.0
+    sines = _AMPLITUDES * np.sqrt(2.0 * density / density.sum(axis=1, keepdims=True))[:, None, :]
+    return np.pad(sines.reshape(-1, _FREQUENCIES.size), ((0, 0), (1, 0)), constant_values=_CONSTANT)
+
+
+_GRID, _PRIOR = _basis(np.linspace(-1.0, 1.0, _POINTS)), _prior()

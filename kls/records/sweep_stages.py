@@ -1,0 +1,75 @@
+"""What sweep.json says of a sweep and its stages; anything may be missing while the sweep goes on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, ValidationError
+
+from kls.errors import UserError
+from kls.records import names
+from kls.records.escape import one_line, shortened
+from kls.records.small_files import check_small
+from kls.records.sweep_record import read_sweep
+
+Text = Annotated[str, AfterValidator(one_line)]
+
+
+class Searched(BaseModel):
+    """The interval or the values that a stage searches of one setting."""
+
+    low: float | None = None
+    high: float | None = None
+    scale: Text | None = None
+    values: list[Any] | None = None
+    source: Text | None = None
+
+    @property
+    def text(self) -> str:
+        """For example "1e-05 to 0.1 (log), narrowed from coarse: range of the 5 best"."""
+        shown = [_text(value) for value in self.values or ()]
+        found = ", ".join(shown if len(shown) <= 6 else [*shown[:2], "...", shown[-1]])
+        if self.values is None:
+            found = f"{_text(self.low)} to {_text(self.high)}"
+        return found + (f" ({self.scale})" if self.scale else "") + (f", {self.source}" if self.source else "")
+
+
+class Stage(BaseModel):
+    """One stage; its runs are in the folder of its name. edge: a sentence for each best value at the end of a range."""
+
+    name: Text
+    trials: int | None = None
+    sampler: Text | None = None
+    status: Text | None = None
+    params: dict[Text, Searched] = {}
+    edge: list[Text] = []
+    confirm: bool = False
+
+
+class Sweep(BaseModel):
+    """The parts of sweep.json that tables and pictures need."""
+
+    overrides: list[str] = []
+    config_dir: str | None = None
+    status: Text | None = None
+    metric: Text | None = None
+    stages: list[Stage] = []
+
+
+def read_stages(folder: Path, warnings: list[str]) -> Sweep:
+    """The sweep.json of a folder; one that is damaged or has another form is empty, and adds a line to the warnings."""
+    try:
+        check_small(folder / names.SWEEP)
+        return Sweep.model_validate(read_sweep(folder))
+    except ValidationError as error:
+        fault = error.errors(include_url=False)[0]
+        where = shortened(".".join(map(str, fault["loc"])))
+        warnings.append(f"skipped: {folder / names.SWEEP}: {where}: {shortened(fault['msg'])}")
+    except UserError as error:
+        warnings.append(f"skipped: {error}")
+    return Sweep()
+
+
+def _text(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else "-" if value is None else str(value)

@@ -1,0 +1,161 @@
+"""The page on any folders of runs, and the blocks that it shares with summaries and with the pages of studies."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from kls.analysis.columns import SEEDS, differing
+from kls.analysis.compare import with_ties
+from kls.analysis.groups import Groups, group_runs, sections
+from kls.analysis.runs import Runs, read_runs
+from kls.analysis.tables import group_table, paper_table, rows_table
+from kls.analysis.wording import counted, listed, sample_text, score_name, setting_label
+from kls.records import names
+from kls.records.run_metrics import STATUSES
+from kls.records.sweep_stages import Sweep
+from kls.report.document import Block, Details, Heading, List, Paragraph, TableBlock
+from kls.report.output import write_report
+from kls.report.pictures import search_pictures, section_pictures
+from kls.report.provenance import command_blocks, machine_blocks, settings_blocks, sweep_commands
+
+_CIFAR10, _PICTURES = "CIFAR-10", 50_000
+_NOT_SAID = (*SEEDS, "evaluation.test")
+_BEST = f"best {score_name(names.VAL_ACCURACY)}"
+
+
+@dataclass(frozen=True)
+class Options:
+    """What tables and pictures show: the options of `kls.aggregate`."""
+
+    by: Sequence[str] = ()
+    score: str = names.VAL_ACCURACY
+    where: str | None = None
+    sort: str | None = None
+    top: int = 5
+    curves: int = 8
+
+
+USUAL = Options()
+
+
+def write_runs_page(paths: Sequence[Path], out: Path, title: str | None = None) -> Path:
+    """Write report.html, report.md and their pictures to ``out``, of all runs below ``paths``.
+
+    title: by default the names of the sweeps or folders. Returns the path of the page. Raises UserError if there are no
+    runs, or ``out`` cannot be written to.
+    """
+    runs = read_runs(paths)
+    of = [_sweep_name(name, sweep) for name, sweep in runs.sweeps.items()] or [path.resolve().name for path in paths]
+    words = title or f"Runs of {listed(list(dict.fromkeys(of)))}"
+
+    def blocks(folder: Path) -> list[Block]:
+        shown = runs_blocks(runs, folder, "report-")
+        begin = [Heading(words, 1), *banner([runs]), Heading("Summary", 2, "summary"), List(_summary(runs))]
+        end = [*settings_blocks([("", runs)]), *command_blocks(sweep_commands(runs)), *machine_blocks([runs])]
+        return [*begin, Heading("Runs", 2, "runs"), *shown, *end]
+
+    return write_report(out, words, blocks)
+
+
+def _sweep_name(name: str, sweep: Sweep) -> str:
+    """What the command calls a sweep, else the name of its folder."""
+    given = dict(text.split("=", 1) for text in sweep.overrides if "=" in text)
+    return given.get("name") or given.get("sweeps") or name
+
+
+def banner(several: Sequence[Runs]) -> list[Block]:
+    """A warning if runs are not on CIFAR-10, or on less than half of its training pictures."""
+    columns = ["data", "n_train", "n_val"]
+    frame = pd.concat([pd.DataFrame(columns=columns), *(runs.frame for runs in several)])[columns].dropna()
+    other = [name for name in frame["data"].unique() if name != _CIFAR10]
+    if other:
+        return [Paragraph(f"Runs on {listed(other)} are no results on CIFAR-10.", "banner")]
+    used = (frame["n_train"] + frame["n_val"]).max()
+    text = f"These runs use {used:,} of {_PICTURES:,} pictures: a trial, no results on all of CIFAR-10."
+    return [Paragraph(text, "banner")] if used < _PICTURES / 2 else []
+
+
+def _summary(runs: Runs) -> list[str]:
+    """How many runs, what differs, and the best group of each section."""
+    heads = runs.heads(key for key in runs.differing() if key not in _NOT_SAID).values()
+    lines = [f"{status_counts(runs)}; {f'they differ in {listed(list(heads))}' if heads else 'only seeds differ'}."]
+    for section in sections(runs):
+        groups = group_runs(section.runs)
+        if (best := _best(groups)) != "-":
+            label = groups.labels()[0] if len(groups.table) > 1 else _shared(groups, runs) or "all runs"
+            tied = int(with_ties(groups)["tied"].sum()) - 1
+            more = f"; {counted(tied, 'other group')} not told apart from it" if tied > 0 else ""
+            lines.append(f"{section.name}: {_BEST} {best}, {label}{more}.")
+    return lines
+
+
+def _best(groups: Groups) -> str:
+    return sample_text(groups.samples(0)) if len(groups.table) and groups.samples(0).n else "-"
+
+
+def _shared(groups: Groups, runs: Runs) -> str:
+    """What all groups have in common and not all the runs, such as "confirm, lam 0.01"."""
+    heads = runs.heads(["stage", "model", *runs.differing()])
+    without = {*_NOT_SAID, *differing(groups.runs.frame, heads)}
+    keys = [key for key in differing(runs.frame, heads) if key not in without]
+    return ", ".join(setting_label(heads[key], groups.runs.frame[key].iloc[0]) for key in keys)
+
+
+def status_counts(runs: Runs) -> str:
+    """For example "12 runs: 10 finished, 2 failed"."""
+    counts = runs.frame[names.STATUS].value_counts()
+    return f"{counted(len(runs.frame), 'run')}: {', '.join(f'{counts[s]:,} {s}' for s in STATUSES if s in counts)}"
+
+
+def runs_blocks(runs: Runs, folder: Path | None, stem: str, options: Options = USUAL, level: int = 3) -> list[Block]:
+    """Tables and pictures of runs, under headings of that level, for each sweep and for each section.
+
+    The pictures go to ``folder``, if given, under names that begin with ``stem``.
+    """
+    blocks = [block for name, sweep in runs.sweeps.items() for block in _sweep_blocks(name, sweep, runs, level)]
+    blocks += search_pictures(runs, folder, stem, options.score) if folder else []
+    for number, section in enumerate(sections(runs), start=1):
+        groups, own = group_runs(section.runs, options.score, options.by), f"{stem}{number}-" if number > 1 else stem
+        shared = f" In common: {text}." if (text := _shared(groups, runs)) else ""
+        blocks += [Heading(section.name, level), Paragraph(f"{status_counts(section.runs)}.{shared}", "note")]
+        blocks += _tables(groups, options) if len(groups.table) else []
+        blocks += section_pictures(groups, folder, own, section.name, options.curves) if folder else []
+    bad = runs.frame[~runs.frame[names.STATUS].isin((names.FINISHED, names.PRUNED))]
+    parts = bad.reindex(columns=["folder", names.STATUS, names.MESSAGE]).itertuples(index=False, name=None)
+    lines = [": ".join(part for part in row if isinstance(part, str)) for row in parts]
+    trouble = {"Runs that diverged or have no result": lines, "What could not be read": runs.warnings}
+    return [*blocks, *(Details(words, [List(lines)]) for words, lines in trouble.items() if lines)]
+
+
+def _sweep_blocks(name: str, sweep: Sweep, runs: Runs, level: int) -> list[Block]:
+    """The stages, and a line for each best value at an end of its interval that no later stage searched again."""
+    own, rows, searched, edges = runs.chosen(runs.frame["sweep"] == name), [], list[str](), list[Block]()
+    ended = [(i, stage) for i, stage in enumerate(sweep.stages) if stage.status == names.FINISHED]
+    last = {key: i for i, stage in ended for key, part in stage.params.items() if len(part.values or "ab") > 1}
+    for i, stage in enumerate(sweep.stages):
+        part = own.chosen(own.frame["stage"] == stage.name)
+        edges += [Paragraph(f"EDGE: stage {stage.name}: {e}") for e in stage.edge if last.get(e.split(":")[0], i) <= i]
+        if len(part.frame):
+            known = {"stage": stage.name, "status": stage.status or "-", "sampler": stage.sampler or "-"}
+            runs_text = f"{len(part.frame):,} of {stage.trials or '?'}"
+            rows.append({**known, "runs": runs_text, _BEST: _best(group_runs(part))})
+            searched += [f"{stage.name} searched {key} {range_.text}" for key, range_ in stage.params.items()]
+    title = Heading(", ".join(filter(None, [f"Sweep {_sweep_name(name, sweep)}", sweep.status])), level)
+    return [title, *((TableBlock(rows_table(rows, ("status", "sampler"))), List(searched)) if rows else ()), *edges]
+
+
+def _tables(groups: Groups, options: Options) -> list[Block]:
+    """The best groups and all groups, and models side by side if they differ in something else, too."""
+    ties, everything, n = with_ties(groups), groups.order(options.sort), len(groups.table)
+    first = everything if options.sort and n <= options.top else range(min(n, options.top))
+    blocks: list[Block] = [TableBlock(group_table(groups, ties, first))]
+    if n > options.top:
+        begin = Paragraph(f"Best {options.top} of {n:,} groups, by {score_name(names.VAL_ACCURACY)}:")
+        blocks = [begin, *blocks, Details(f"All {n:,} groups", [TableBlock(group_table(groups, ties, everything))])]
+    if "model" in groups.keys and len(groups.keys) > 1 and (groups.table[f"{groups.score}_n"] > 1).any():
+        blocks.append(Details("Models side by side", [TableBlock(paper_table(groups, ties))]))
+    return blocks

@@ -1,0 +1,164 @@
+"""The pictures that runs allow: of the search of a sweep, and of the groups of a section."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from kls.analysis.columns import differing, equal_to, is_number
+from kls.analysis.curve import optimum
+from kls.analysis.groups import Groups, Sample, group_runs
+from kls.analysis.pivot import pivot
+from kls.analysis.runs import BUDGET, Runs, read_history
+from kls.analysis.search import Search, searches
+from kls.analysis.wording import capital, counted, listed, sample_text, scale, score_axis, score_name, setting_axis
+from kls.errors import UserError
+from kls.plots.intervals import MOST_SERIES, Point, Series, plot_intervals
+from kls.plots.learning_curves import GroupCurve, plot_learning_curves
+from kls.plots.search import MOST_PANELS, Mark, SearchPanel, Trials, plot_search
+from kls.plots.style import Band
+from kls.records import names
+from kls.report.document import Picture
+
+FORMATS = ("png", "svg", "pdf")
+
+_MOST_MODELS = 4  # with a picture of learning curves each
+_MOST_CATEGORIES = 12  # on an axis
+_FEWEST_PLACES = 5  # of a smooth curve
+_LOG_FROM = 50.0  # the largest value over the smallest
+_SCORES = [names.metric(split, quantity) for split in ("train", "val") for quantity in names.QUANTITIES]
+
+
+def search_pictures(runs: Runs, folder: Path, stem: str, score: str = names.VAL_ACCURACY) -> list[Picture]:
+    """For each sweep its trials against the settings that it searched; a grid of several settings is no search."""
+    drawn = list[Picture]()
+    for sweep in runs.frame["sweep"].unique():
+        own = runs.chosen(equal_to(runs.frame["sweep"], sweep))
+        stages = own.sweeps[sweep].stages if own.sweeps else []
+        found = searches(own, score)[:MOST_PANELS]
+        heads = list(dict.fromkeys(search.head for search in found))
+        if not found or (len(heads) > 1 and stages and all(stage.sampler == "grid" for stage in stages)):
+            continue
+        confirming = own.frame["stage"].isin([stage.name for stage in stages if stage.confirm])
+        confirmed = group_runs(own.chosen(confirming), score) if confirming.any() else None
+        caption = [f"{capital(score_name(score))} of every trial; bars at the bottom are the intervals searched."]
+        panels = [_panel(search, confirmed, score, len(heads) == 1, caption) for search in found]
+        name, title = f"{stem}search{f'-{len(drawn) + 1}' if drawn else ''}.png", f"Search of {listed(heads)}"
+        plot_search(panels, score_axis(score), folder / name, title, FORMATS, lower_is_better=scale(score) == 1)
+        drawn.append(Picture(name, " ".join(caption), "Scores of trials against the settings searched", folder))
+    return drawn
+
+
+def _panel(search: Search, confirmed: Groups | None, score: str, alone: bool, caption: list[str]) -> SearchPanel:
+    """Trials by stage, the best and the confirmed one; a single setting has a smooth curve, told in ``caption``."""
+    factor, found, trials, mark, band = scale(score), search.trials, list[Trials](), None, None
+    for stage in found["stage"].unique():
+        part = found[equal_to(found["stage"], stage)]
+        x, y, diverged = (part[column].to_numpy() for column in ("x", "score", "diverged"))
+        trials.append(Trials(stage or "trials", x, factor * y, diverged.astype(bool), search.ranges.get(stage)))
+    means = found.groupby("x")["score"].mean()
+    top = int(means.argmax() if factor > 1 else means.argmin())
+    best = Mark(means.index[top], factor * means.iloc[top], f"best trial: {search.head} {means.index[top]:.4g}")
+    if confirmed is not None and len(confirmed.table) and (sample := confirmed.samples(0)).n:
+        at, (mean, low, high) = confirmed.runs.frame[search.key][confirmed.first[0]], _with_interval(sample)
+        epochs = str(confirmed.table[BUDGET][0]).removesuffix(".0")
+        text = f"confirmed, {epochs} epochs: {sample_text(sample)}"
+        mark = Mark(at, mean, text, low, high) if is_number(at) else None
+    means = means[means.index > 0] if search.log else means
+    if alone and factor > 1 and len(means) >= _FEWEST_PLACES:
+        curve = optimum(means.index.to_numpy(), means.to_numpy(), search.log)
+        band = Band(curve.x, factor * curve.mean, factor * curve.low, factor * curve.high)
+        ends = f"95 % interval {curve.place.low:.2g} to {curve.place.high:.2g}"
+        place = f"{search.head} {curve.place.centre:.2g} ({ends})"
+        caption.append(f"The smooth curve of {search.section} is highest at {place}.")
+    axis = setting_axis(search.key, search.head)
+    return SearchPanel(axis, search.log, search.section, trials, best, mark, band)
+
+
+def _with_interval(sample: Sample) -> tuple[float, float, float]:
+    """Mean and the ends of its interval as shown."""
+    interval, factor = sample.interval, scale(sample.score)
+    return factor * sample.mean, factor * interval.low, factor * interval.high
+
+
+def section_pictures(groups: Groups, folder: Path, stem: str, where: str, curves: int) -> list[Picture]:
+    """Learning curves, and means with intervals if some groups have several runs.
+
+    where: the section, for titles. curves: how many groups a picture of learning curves shows, 0 for no such picture.
+    A history that cannot be read adds a line to the warnings of the runs.
+    """
+    places = [i for i, n in enumerate(groups.table[f"{groups.score}_n"]) if n]
+    keys = differing(groups.table.loc[places], groups.keys)
+    drawn = _learning_curves(groups, places, folder, stem, where, curves) if curves and places else []
+    several = bool(keys) and (groups.table[f"{groups.score}_n"] > 1).any()
+    return drawn + (_means(groups, keys, folder, f"{stem}means.png", where) if several else [])
+
+
+def _learning_curves(
+    groups: Groups, places: list[int], folder: Path, stem: str, where: str, most: int
+) -> list[Picture]:
+    """All groups, if these are few; else a picture a model, if that shows all; else the best groups and the worst."""
+    parts, labels, drawn = {"": places}, groups.labels(), list[Picture]()
+    if len(places) > most:
+        models = groups.table.loc[places].groupby("model").groups if "model" in groups.keys else {}
+        fits = 1 < len(models) <= _MOST_MODELS and max(map(len, models.values())) <= most
+        parts = {str(m): list(p) for m, p in models.items()} if fits else {"": [*places[: most - 1], places[-1]]}
+    left_out = len(places) - sum(map(len, parts.values()))
+    for model, part in parts.items():
+        lines = [line for i in part if (line := _curve(groups, i, labels[i])) is not None]
+        if lines:
+            name = f"{stem}curves{f'-{len(drawn) + 1}' if drawn else ''}.png"
+            title = f"Learning curves: {where}{model and ', '}{model}"
+            plot_learning_curves(lines, folder / name, title, FORMATS)
+            bands = ", with bands of one standard deviation" if groups.averaged_over else ""
+            caption = f"{title}; {groups.seeds_text}{bands}."
+            caption += f" Not shown: {counted(left_out, 'group')} between the best and the worst." if left_out else ""
+            drawn.append(Picture(name, caption, f"Learning curves, {counted(len(lines), 'line')}", folder))
+    return drawn
+
+
+def _curve(groups: Groups, place: int, label: str) -> GroupCurve | None:
+    """The averaged runs of a group, at the epochs of any of them; None without a history."""
+    histories = []
+    for row in groups.values.index[(groups.member == place) & groups.values.notna().any(axis="columns")]:
+        try:
+            histories.append(read_history(groups.runs.frame["path"][row]).set_index("epoch"))
+        except UserError as error:
+            groups.runs.warnings.append(f"no curve: {error}")
+    if not histories:
+        return None
+    scores = {s: scale(s) * pd.concat([h[s] for h in histories], axis="columns").sort_index() for s in _SCORES}
+    text = f"{label} (n = {len(histories)})" if len(histories) > 1 else label
+    return GroupCurve(text, scores[_SCORES[0]].index.to_numpy(), {s: table.to_numpy().T for s, table in scores.items()})
+
+
+def _means(groups: Groups, keys: Sequence[str], folder: Path, name: str, where: str) -> list[Picture]:
+    """Means against the setting with the most values, numbers first; the other settings as colours."""
+    values = {key: groups.table[key].unique() for key in keys}
+    numeric = [key for key in keys if len(values[key]) > 2 and all(map(is_number, values[key]))]
+    column = max(numeric or keys, key=lambda key: len(values[key]))
+    title = f"{capital(score_name(groups.score))} by {groups.runs.heads([column])[column]}: {where}"
+    return means_picture(groups, [key for key in keys if key != column], column, folder, name, title)
+
+
+def means_picture(
+    groups: Groups, rows: Sequence[str], column: str, folder: Path, name: str, title: str
+) -> list[Picture]:
+    """Means with intervals against the setting ``column``, a colour a row; none if there are too many of either."""
+    cells = pivot(groups, rows, column)
+    numeric = len(cells.values) > 2 and all(map(is_number, cells.values))
+    x: list[Any] = cells.values if numeric else cells.columns
+    if len(cells.rows) > MOST_SERIES or (not numeric and len(x) > _MOST_CATEGORIES):
+        return []
+    series = []
+    for label, line in zip(cells.rows, cells.cells, strict=True):
+        shown = [(at, sample) for at, sample in zip(x, line, strict=True) if sample is not None]
+        dots = [Point(at, scale(groups.score) * s.values.to_numpy(), *_with_interval(s)) for at, s in shown]
+        series.append(Series(label, dots))
+    log = numeric and min(x) >= 0 and max(x) >= _LOG_FROM * min(value for value in x if value > 0)
+    axis = setting_axis(column, cells.head)
+    plot_intervals(series, axis, score_axis(groups.score), folder / name, title, FORMATS, log_x=log, dot="one run")
+    return [Picture(name, f"{title}; a bar is the 95 % interval of the mean.", "Means with intervals", folder)]

@@ -1,1 +1,0 @@
-"""The published studies as data, and what runs them."""

@@ -1,0 +1,1 @@
+"""Studies: what they are, how they are run, and their pages."""

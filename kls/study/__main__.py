@@ -1,0 +1,97 @@
+"""Repeat whole studies: their networks, searches and gradient checks, and a report on each.
+
+    python -m kls.study all                       the five published studies on CIFAR-10, and an overview
+    python -m kls.study straathof2019             one of them
+    python -m kls.study questions                 what none of them could answer
+    python -m kls.study all --smoke               everything in miniature on the embedded data
+    python -m kls.study my_study.yaml             your own; the files of conf/study show how
+    python -m kls.study all data.root=/data       with settings for all steps; a step's own settings win
+    python -m kls.study --list                    what there is
+
+Steps that studies share are run once. The same command goes on after Ctrl-C, a kill or a power cut. Reports are
+OUT/<study>/report.html and report.md, the overview OUT/report.html; once it is there, every study renews it. The runs
+are in OUT/steps/.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+from kls.config.entry_point import folder_path, reporting
+from kls.config.project import project_root
+from kls.config.study_file import check_setting
+from kls.errors import UserError
+from kls.records import names
+from kls.records.escape import printable
+from kls.records.lock import only_process
+from kls.study import catalogue
+from kls.study.plan import plan
+from kls.study.runner import Runner
+from kls.training.stop_signal import stop_on_signals
+
+OUT, OUT_SMOKE = Path("outputs/studies"), Path("outputs/studies_smoke")
+
+
+def arguments(argv: Sequence[str]) -> argparse.Namespace:
+    """The command line."""
+    ask = argparse.ArgumentParser(
+        prog="python -m kls.study", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    ask.add_argument("name", nargs="?", metavar="NAME", help="a study, all, or the path of a study's YAML file")
+    ask.add_argument("settings", nargs="*", metavar="KEY=VALUE", help="settings for all steps, such as threads=2")
+    ask.add_argument("--list", action="store_true", help="describe the studies (or the one of NAME), and stop")
+    ask.add_argument("--smoke", action="store_true", help="every step in miniature, on the embedded data")
+    ask.add_argument("--data", choices=("cifar10", "synthetic"), default="cifar10", help="default: cifar10")
+    ask.add_argument("--out", type=folder_path, help=f"folder to write to (default: {OUT}, with --smoke {OUT_SMOKE})")
+    ask.add_argument("--dry-run", action="store_true", help="show what would be run, and stop")
+    asked = ask.parse_intermixed_args(argv)
+    if asked.name is None and not asked.list:
+        ask.error("give the NAME of a study, all, or --list")
+    return asked
+
+
+def run(argv: Sequence[str]) -> None:
+    """The work of the entry point, with exceptions; exits with status 1 if a step has failed."""
+    asked, root = arguments(argv), project_root()
+    out = asked.out or (OUT_SMOKE if asked.smoke else OUT)
+    try:
+        settings = [*([] if asked.smoke else [f"data={asked.data}"]), *map(check_setting, asked.settings)]
+    except ValueError as error:
+        raise UserError(str(error)) from None
+    studies = catalogue.known(root) if asked.name is None else catalogue.find(asked.name, root)
+    tasks = plan(studies, root, out, settings, asked.smoke)
+    if asked.list or asked.dry_run:
+        listed = [catalogue.describe(study, tasks) for study in studies] if asked.list else [catalogue.dry_run(tasks)]
+        print(printable("\n\n\n".join(listed)))
+        return
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"{out}: cannot be written to ({error.strerror}); give another --out") from None
+    from kls.study.overview import write_overview
+    from kls.study.page import write_study_page
+
+    with stop_on_signals(), only_process(out), Runner(tasks) as runner:
+        for study in studies:
+            for step in study.steps:
+                runner.carry_out(step.folder)
+            runner.write(study.key, partial(write_study_page, study, out))
+        if asked.name == catalogue.ALL or (out / "report.html").exists():
+            every = {study.key: study for study in [*catalogue.known(root), *studies]}
+            begun = [s for s in every.values() if any((out / names.STEPS / step.folder).is_dir() for step in s.steps)]
+            runner.write("overview", partial(write_overview, begun, out))
+    if runner.failures:
+        sys.exit("\n".join(f"error: {line}" for line in runner.failures))
+
+
+def main() -> None:
+    """Entry point of ``python -m kls.study``."""
+    reporting(lambda: run(sys.argv[1:]))
+
+
+if __name__ == "__main__":
+    main()

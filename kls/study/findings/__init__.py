@@ -1,0 +1,1 @@
+"""What is computed from the runs of a step: one file a kind of finding."""

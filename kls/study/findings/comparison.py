@@ -1,0 +1,50 @@
+"""Finding: mean scores over one setting by others, and at each of its values what is not told apart from the best."""
+
+from __future__ import annotations
+
+from kls.analysis.columns import equal_to, find_column
+from kls.analysis.compare import with_ties
+from kls.analysis.groups import group_runs
+from kls.analysis.pivot import pivot
+from kls.analysis.runs import Runs
+from kls.analysis.tables import rows_table
+from kls.analysis.wording import capital, listed, points, sample_text, score_name
+from kls.config.study_file import Comparison
+from kls.errors import UserError
+from kls.records import names
+from kls.report.document import Block, Paragraph, TableBlock
+from kls.report.pictures import means_picture
+from kls.study.findings.common import Context, data_text
+
+
+def comparison(finding: Comparison, runs: Runs, context: Context) -> tuple[str, list[Block]]:
+    """A part of a sentence for each value of the setting, a table and a picture. Raises UserError without two rows."""
+    key, groups = find_column(finding.setting, list(runs.frame.columns)), group_runs(runs, finding.score)
+    table, rows = pivot(groups, finding.by, key), list[dict[str, str]]()
+    if len(table.rows) < 2:
+        raise UserError(f"{listed(finding.by)}: fewer than two values have results")
+    places = [f"{table.head} {text}" for text in table.columns]
+    own = [_best(finding, runs.chosen(equal_to(runs.frame[key], value))) for value in table.values]
+    parts = [f"at {place} {best}" for place, best in zip(places, own, strict=True)]
+    for label, cells in zip(table.rows, table.cells, strict=True):
+        rows.append({"": label, **{p: sample_text(s) if s else "-" for p, s in zip(places, cells, strict=True)}})
+    title = f"{capital(finding.what)}, {score_name(finding.score)} on {data_text(runs)}"
+    sentence = f"{title}, best by validation (by Holm's method for all pairs at a {table.head}): {'; '.join(parts)}."
+    picture = means_picture(groups, finding.by, key, context.folder, f"{context.stem}comparison.png", title)
+    return sentence, [Paragraph(f"{title}:"), TableBlock(rows_table(rows)), *picture]
+
+
+def _best(finding: Comparison, runs: Runs) -> str:
+    """For example "a 49.46 ± 0.22 % (n = 3) and b 49.35 ± 0.14 % (n = 3) are not told apart; below: c ..."."""
+    groups = group_runs(runs, finding.score)
+    table, ties = pivot(groups, finding.by, finding.setting), with_ties(groups)
+    cells = {
+        i: f"{label} {sample_text(groups.samples(i))}" for label, (i,) in zip(table.rows, table.places, strict=True)
+    }
+    level = [cells[i] for i in sorted(cells) if ties["tied"][i] or ties["p"].isna()[i]]
+    below = [cells[i] for i in sorted(cells) if cells[i] not in level]
+    if ties["p"].isna().all():
+        return f"it is {level[0]}, " + ("of single runs, so this may be noise" if len(level) > 1 else "the only one")
+    seen = f"a difference of {points(names.VAL_ACCURACY, ties['detectable'].max())} would have been seen with 80 %"
+    verdict = f"it is {level[0]}" if len(level) == 1 else f"{listed(level)} are not told apart"
+    return f"{verdict}; below: {listed(below)}" if below else f"{verdict} ({seen})"

@@ -1,0 +1,93 @@
+"""The page of one study: what was asked, what came out, and all that shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from kls.analysis.tables import rows_table
+from kls.analysis.wording import capital, counted, duration
+from kls.config.study_file import Study
+from kls.report.document import Block, Details, Heading, List, Paragraph, TableBlock
+from kls.report.output import write_report
+from kls.report.page import banner, runs_blocks
+from kls.report.provenance import command_blocks, machine_blocks, settings_blocks, sweep_commands
+from kls.study.findings.registry import Found, find_all
+from kls.study.gradients import gradient_blocks
+from kls.study.published import Compared, compare, counts_text, published_blocks
+from kls.study.results import Results, StepResult
+
+_OF_ALL = "What the texts say of epochs, trials and seeds is of the whole study; these runs have the settings below."
+
+
+class Part(NamedTuple):
+    """A study with what its steps have left, by their names, its published figures, and its findings."""
+
+    study: Study
+    steps: Mapping[str, StepResult]
+    compared: list[Compared]
+    found: list[Found]
+
+
+def part_of(study: Study, results: Results, folder: Path) -> Part:
+    """All there is of a study; the pictures of its findings go to ``folder``."""
+    steps = {step.name: results.step(step) for step in study.steps}
+    compared = [compare(figure, steps[figure.step]) for figure in study.published]
+    return Part(study, steps, compared, find_all(study, steps, folder))
+
+
+def write_study_page(study: Study, out: Path) -> Path:
+    """Write report.html, report.md and their pictures to <out>/<study.key>, from what the steps left in <out>/steps.
+
+    Returns the path of the page. Raises UserError if ``out`` is no folder or cannot be written to.
+    """
+    results = Results(out)
+    return write_report(out / study.key, study.title, lambda folder: _blocks(part_of(study, results, folder), folder))
+
+
+def _blocks(part: Part, folder: Path) -> list[Block]:
+    study, steps = part.study, part.steps.values()
+    named = [(result.step.name, result.runs) for result in steps if result.runs is not None]
+    blocks: list[Block] = [Heading(study.title, 1), *study_banner(steps), Paragraph(study.asked)]
+    blocks += [Paragraph(f"Where text and code differ: {study.known}")] if study.known else []
+    blocks += [Heading("Summary", 2, "summary"), *summary_blocks(part), *published_blocks(part.compared, folder)]
+    for result in steps:
+        name, stem = result.step.name, f"report-{result.step.folder}-"
+        blocks += [Heading(capital(name.replace("_", " ")), 2, f"step-{name}"), Paragraph(result.step.what)]
+        blocks += [Paragraph(result.missing)] if result.missing else []
+        blocks += [block for found in part.found if found.step == name for block in found.blocks]
+        blocks += runs_blocks(result.runs, folder, stem) if result.runs is not None else []
+        blocks += gradient_blocks(result.gradients, folder, stem)
+        blocks += [Details("What could not be read", [List(result.warnings)])] if result.warnings else []
+    commands = [line for r in steps for line in r.commands or (sweep_commands(r.runs) if r.runs is not None else [])]
+    blocks += [*settings_blocks(named), *command_blocks(commands), *machine_blocks([runs for _, runs in named])]
+    return [*blocks, times_block(steps)]
+
+
+def study_banner(results: Collection[StepResult]) -> list[Block]:
+    """A warning if runs are not on CIFAR-10, and that what is said of the study does not hold for them."""
+    warning = banner([result.runs for result in results if result.runs is not None])
+    return [*warning, Paragraph(_OF_ALL, "banner")] if warning else []
+
+
+def summary_blocks(part: Part, counts: bool = True) -> list[Block]:
+    """Counts of verdicts, if wanted, and the findings as a list; and which steps are missing or not complete."""
+    lines = [counts_text(part.compared)] if part.compared and counts else []
+    lines += [found.sentence for found in part.found]
+    absent = [result.step.name for result in part.steps.values() if not result.is_there]
+    partly = [result.step.name for result in part.steps.values() if result.is_there and result.missing]
+    blocks: list[Block] = [List(lines)] if lines else []
+    blocks += [Paragraph(f"Not run yet, so that nothing is said of it: {', '.join(absent)}.")] if absent else []
+    return blocks + ([Paragraph(f"Not complete: {', '.join(partly)}.")] if partly else [])
+
+
+def times_block(results: Collection[StepResult]) -> TableBlock:
+    """Runs and wall time of each step."""
+    rows = []
+    for result in results:
+        runs = counted(len(result.gradients), "check") if result.gradients else "not run"
+        runs = runs if result.runs is None else f"{len(result.runs.frame):,}"
+        time = "-" if result.seconds is None else duration(result.seconds)
+        rows.append({"step": result.step.folder, "runs": runs, "wall time": time})
+    return TableBlock(rows_table(rows))

@@ -1,0 +1,139 @@
+"""Published figures beside ours: verdicts, counts, and whether studies agree."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+from made_up_runs import make_run
+from scipy import stats
+
+from kls.analysis.runs import read_runs
+from kls.config.study_file import Figure, Step, Study
+from kls.report.document import List, Paragraph, TableBlock
+from kls.study.overview import _shared
+from kls.study.page import Part
+from kls.study.published import (
+    ABOVE,
+    BELOW,
+    CHANCE,
+    INSIDE,
+    ONE_RUN,
+    OTHER_DATA,
+    SOME_LEARN,
+    compare,
+    counts_text,
+)
+from kls.study.results import StepResult
+
+T2 = 4.302652729749462  # Student's t quantile of 0.975 with 2 degrees of freedom
+STEP = Step(name="s", what="", sweep="s", folder="s")
+
+
+@pytest.fixture
+def ours(tmp_path: Path) -> Any:
+    def make(*scores: float, data: str = "CIFAR-10", **metrics: float) -> StepResult:
+        for seed, score in enumerate(scores):
+            make_run(
+                tmp_path / str(len(list(tmp_path.iterdir()))), score, test=score, seed=seed, data=data, metrics=metrics
+            )
+        return StepResult(STEP, read_runs([tmp_path]), [], None, [], [])
+
+    return make
+
+
+def figure(published: float, **changes: Any) -> Figure:
+    return Figure.model_validate({"what": "x", "step": "s", "published": published} | changes)
+
+
+def test_inside_is_the_interval_expected_of_a_new_run(ours: Any) -> None:
+    runs = ours(0.52, 0.53, 0.54)
+    half = T2 * math.sqrt(4.0 / 3.0)
+    assert compare(figure(53.0 + half - 0.01), runs).verdict == INSIDE
+    assert compare(figure(53.0 + half + 0.01), runs).verdict == ABOVE
+    assert compare(figure(53.0 - half - 0.01), runs).verdict == BELOW
+    of_five = T2 * math.sqrt(1.0 / 3.0 + 0.2)
+    assert compare(figure(53.0 + of_five - 0.01, n=5), runs).verdict == INSIDE
+    assert compare(figure(53.0 + of_five + 0.01, n=5), runs).verdict == ABOVE
+
+
+def test_a_validation_figure_adds_the_variance_of_another_split(ours: Any) -> None:
+    """With sd 1 % of three runs: 4/3 + 1e4 p q 2 / 5000 = 2.3297, degrees of freedom 2 (2.3297 / 1.3333)^2 = 6.106."""
+    compared = compare(figure(53.0, score="val_accuracy"), ours(0.52, 0.53, 0.54))
+    variance = 4.0 / 3.0 + 1e4 * 0.53 * 0.47 * 2.0 / 5000.0
+    half = stats.t.ppf(0.975, 2.0 * (variance / (4.0 / 3.0)) ** 2) * math.sqrt(variance)
+    assert 100.0 * (compared.expected.high - 0.53) == pytest.approx(half)
+
+
+def test_a_published_spread_is_compared_by_welch(ours: Any) -> None:
+    # equal sd and n: dof 4, t 2.7764451051977987, standard error sqrt(2/3): half 2.26695
+    half, runs = 2.7764451051977987 * math.sqrt(2.0 / 3.0), ours(0.52, 0.53, 0.54)
+    compared = compare(figure(53.0 + half - 0.01, sd=1.0, n=3), runs)
+    assert compared.verdict == INSIDE
+    assert compared.expected.high == pytest.approx(0.01 * (53.0 + half))
+    assert compare(figure(53.0 + half + 0.01, sd=1.0, n=3), runs).verdict == ABOVE
+
+
+def test_chance_single_runs_and_seeds_of_two_modes(ours: Any, tmp_path: Path) -> None:
+    chance = ours(0.1, 0.1, 0.1)
+    assert compare(figure(10.14), chance).verdict == CHANCE
+    assert compare(figure(10.0, sd=0.0, n=5), chance).verdict == CHANCE
+    assert compare(figure(19.74), chance).verdict == ABOVE
+    mixed = ours(0.1, 0.1, 0.1, 0.29, 0.47)  # two more seeds; the first three are the same runs again
+    compared = compare(figure(40.0), mixed)
+    assert (compared.verdict, compared.text) == (SOME_LEARN, "2 of 5 seeds learn: 29.00 to 47.00 %")
+    assert not compared.expected.known
+
+
+def test_one_run_and_other_data_have_no_verdict(ours: Any) -> None:
+    assert compare(figure(53.0), ours(0.53)).verdict == ONE_RUN
+
+
+def test_runs_on_other_data_are_not_compared(ours: Any) -> None:
+    compared = compare(figure(53.0), ours(0.52, 0.53, data="textures"))
+    assert (compared.verdict, compared.text) == (OTHER_DATA, "52.50 ± 0.71 (n=2)")
+    assert math.isnan(compared.difference)
+
+
+def test_the_counts(ours: Any) -> None:
+    runs = ours(0.52, 0.53, 0.54, train_loss=1.1)
+    figures = [
+        figure(53.2), figure(60.0), figure(53.9, again=True), figure(50.0, where={"seed": 1}),
+        figure(2.0, score="train_loss"), figure(50.0, where={"model": "9layer"}),
+    ]  # fmt: skip
+    compared = [compare(f, runs) for f in figures]
+    assert counts_text(compared) == (
+        "4 published figures: inside 1, above 1, one run 1, not run 1. Of the 2 that can be judged 1.9 would be "
+        "inside if all were equal. Accuracies within 1 point of our mean: 1 of 3. Training figures, apart: 0 of 1 "
+        "inside. 1 figure compared twice, counted once."
+    )
+
+
+def shared(first: float, second: float, ours: StepResult, folder: Path) -> tuple[list[list[str]], str]:
+    parts = []
+    for key, published in (("one", first), ("two", second)):
+        own = {"what": f"BN of {key}", "step": "s", "where": {"dtype": "float32"}, "published": published}
+        step = {"name": "s", "folder": "networks", "what": "w", "sweep": "networks"}
+        study = Study.model_validate({"key": key, "title": key, "asked": "", "steps": [step], "published": [own]})
+        parts.append(Part(study, {"s": ours}, [compare(study.published[0], ours)], []))
+    _, table, *rest = _shared(parts, folder)
+    assert isinstance(table, TableBlock)
+    lines = [block.lines[0] for block in rest if isinstance(block, List)]
+    assert all(not isinstance(block, Paragraph) or block.words.endswith("for 1 test:") for block in rest)
+    return [column.cells for column in table.table.columns], "".join(lines)
+
+
+def test_figures_that_studies_share_and_whether_they_agree(ours: Any, tmp_path: Path) -> None:
+    (tmp_path / "pictures").mkdir()
+    runs = ours(0.52, 0.53, 0.54)
+    columns, said = shared(52.0, 54.0, runs, tmp_path / "pictures")
+    assert columns == [["BN of one, test accuracy"], ["52.00"], ["54.00"], ["53.00 ± 1.00 (n=3)"], ["2 of 2"]]
+    # sd sqrt(2) of two figures over 1; F(1, 2) of 2 has p = 1 - sqrt(2 / 4) = 0.2929
+    assert said.startswith(
+        "BN of one, test accuracy: F test with 1 and 2 degrees of freedom, p = 0.29: this test cannot tell; their sd "
+        "is 1.4 "
+        "times that of our seeds (95 % interval "
+    )
+    assert "the figures differ by more than our seeds explain" in shared(40.0, 60.0, runs, tmp_path / "pictures")[1]
