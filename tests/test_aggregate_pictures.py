@@ -104,6 +104,9 @@ def test_a_grid_of_two_settings_and_runs_of_few_values_are_no_search(tmp_path: P
     for i in range(16):
         make_run(grid / "grid" / str(i), 0.5, lam=0.1 * (i % 4 + 1), model__dropout=0.1 * (i // 4 + 1))
     assert search_pictures(read_runs([grid]), tmp_path, "") == []
+    for i in range(8):
+        make_run(tmp_path / "models" / str(i), 0.5, lam=0.1 * (i % 4 + 1), model=("3layer", "9layer")[i // 4])
+    assert search_pictures(read_runs([tmp_path / "models"]), tmp_path, "") == []
 
 
 def test_losses_are_searched_for_the_smallest(tmp_path: Path, drawn: dict[str, Any]) -> None:

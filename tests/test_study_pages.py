@@ -205,7 +205,7 @@ def test_a_sweep_that_goes_on_and_what_cannot_be_read(tmp_path: Path) -> None:
     (gradients / "gradients.csv").write_text("parameter\nW1\n")
     steps = [step.model_dump() for step in study().steps if step.name in ("networks", "gradients")]
     text = Page(write_study_page(study(steps=steps, published=[], findings=[]), out)).text
-    assert "This step is not complete: its sweep is running, 11 runs have a result so far." in text
+    assert "Its sweep is running." in text
     assert "step.json: not valid JSON" in text
     assert "networks/0/metrics.json: not valid JSON" in text
     assert "gradients.csv: cannot be read" in text

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from kls.analysis.columns import SEEDS, differing
+from kls.analysis.columns import SEEDS, determined, differing
 from kls.analysis.compare import with_ties
 from kls.analysis.groups import Groups, group_runs, sections
 from kls.analysis.runs import Runs, read_runs
@@ -102,7 +102,9 @@ def _shared(groups: Groups, runs: Runs) -> str:
     heads = runs.heads(["stage", "model", *runs.differing()])
     without = {*_NOT_SAID, *differing(groups.runs.frame, heads)}
     keys = [key for key in differing(runs.frame, heads) if key not in without]
-    return ", ".join(setting_label(heads[key], groups.runs.frame[key].iloc[0]) for key in keys)
+    keys = [key for key in keys if not key.startswith("model.") or not determined(runs.frame, key, ["model"])]
+    first = groups.runs.frame.iloc[0]
+    return ", ".join(setting_label(heads[key], first[key]) for key in keys if first[key] is not None)
 
 
 def status_counts(runs: Runs) -> str:
@@ -141,10 +143,11 @@ def _sweep_blocks(name: str, sweep: Sweep, runs: Runs, level: int) -> list[Block
         edges += [Paragraph(f"EDGE: stage {stage.name}: {e}") for e in stage.edge if last.get(e.split(":")[0], i) <= i]
         if len(part.frame):
             known = {"stage": stage.name, "status": stage.status or "-", "sampler": stage.sampler or "-"}
-            runs_text = f"{len(part.frame):,} of {stage.trials or '?'}"
+            runs_text = f"{len(part.frame):,}" + (f" of {stage.trials:,}" if stage.trials else "")
             rows.append({**known, "runs": runs_text, _BEST: _best(group_runs(part))})
             searched += [f"{stage.name} searched {key} {range_.text}" for key, range_ in stage.params.items()]
-    title = Heading(", ".join(filter(None, [f"Sweep {_sweep_name(name, sweep)}", sweep.status])), level)
+    where = f" in {name}" if len(runs.sweeps) > 1 else ""
+    title = Heading(", ".join(filter(None, [f"Sweep {_sweep_name(name, sweep)}{where}", sweep.status])), level)
     return [title, *((TableBlock(rows_table(rows, ("status", "sampler"))), List(searched)) if rows else ()), *edges]
 
 

@@ -12,7 +12,7 @@ from kls.analysis.columns import differing, equal_to, is_number
 from kls.analysis.curve import optimum
 from kls.analysis.groups import Groups, Sample, group_runs
 from kls.analysis.pivot import pivot
-from kls.analysis.runs import BUDGET, Runs, read_history
+from kls.analysis.runs import BUDGET, SECTION, Runs, read_history
 from kls.analysis.search import Search, searches
 from kls.analysis.wording import capital, counted, listed, sample_text, scale, score_axis, score_name, setting_axis
 from kls.errors import UserError
@@ -33,20 +33,25 @@ _SCORES = [names.metric(split, quantity) for split in ("train", "val") for quant
 
 
 def search_pictures(runs: Runs, folder: Path, stem: str, score: str = names.VAL_ACCURACY) -> list[Picture]:
-    """For each sweep its trials against the settings that it searched; a grid of several settings is no search."""
+    """For each sweep its trials against the settings that it searched, unless they are a grid with other settings."""
     drawn = list[Picture]()
     for sweep in runs.frame["sweep"].unique():
         own = runs.chosen(equal_to(runs.frame["sweep"], sweep))
         stages = own.sweeps[sweep].stages if own.sweeps else []
         found = searches(own, score)[:MOST_PANELS]
-        heads = list(dict.fromkeys(search.head for search in found))
-        if not found or (len(heads) > 1 and stages and all(stage.sampler == "grid" for stage in stages)):
-            continue
+        heads = {search.key: search.head for search in found}
         confirming = own.frame["stage"].isin([stage.name for stage in stages if stage.confirm])
+        others = {*group_runs(own.chosen(~confirming), score).keys} - {"stage", *SECTION, *heads}
+        grid = all(stage.sampler == "grid" for stage in stages)
+        if not found or (grid and (others or (stages and len(heads) > 1))):
+            continue
         confirmed = group_runs(own.chosen(confirming), score) if confirming.any() else None
         caption = [f"{capital(score_name(score))} of every trial; bars at the bottom are the intervals searched."]
         panels = [_panel(search, confirmed, score, len(heads) == 1, caption) for search in found]
-        name, title = f"{stem}search{f'-{len(drawn) + 1}' if drawn else ''}.png", f"Search of {listed(heads)}"
+        name, title = (
+            f"{stem}search{f'-{len(drawn) + 1}' if drawn else ''}.png",
+            f"Search of {listed(list(heads.values()))}",
+        )
         plot_search(panels, score_axis(score), folder / name, title, FORMATS, lower_is_better=scale(score) == 1)
         drawn.append(Picture(name, " ".join(caption), "Scores of trials against the settings searched", folder))
     return drawn

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from kls.analysis.runs import Runs, read_runs
-from kls.analysis.wording import counted
 from kls.config.study_file import Step
 from kls.errors import DamageError, UserError
 from kls.records import checked, names
@@ -32,15 +31,12 @@ class StepResult(NamedTuple):
     @property
     def missing(self) -> str:
         """What has not been run, as a sentence; "" if all has."""
+        if not self.is_there:
+            return "This step has not been run yet."
         absent = {*(self.step.gradients or ())} - {check.label for check in self.gradients}
-        if self.runs is None:
-            started = f"Not run yet: {', '.join(sorted(absent))}." if absent else ""
-            return started if self.gradients else "This step has not been run yet."
-        n, done = len(self.runs.frame), int(self.runs.frame[names.STATUS].isin(names.ENDED).sum())
-        going = [sweep.status for sweep in self.runs.sweeps.values() if sweep.status != names.FINISHED]
-        if going:
-            return f"This step is not complete: its sweep is {going[0]}, {done:,} runs have a result so far."
-        return f"{n - done:,} of the {counted(n, 'run')} of this step have no result." if done < n else ""
+        sweeps = self.runs.sweeps.values() if self.runs is not None else ()
+        going = [f"Its sweep is {sweep.status}." for sweep in sweeps if sweep.status != names.FINISHED]
+        return " ".join([f"Not run yet: {', '.join(sorted(absent))}."] * bool(absent) + going)
 
 
 class Results:

@@ -29,22 +29,29 @@ def comparison(finding: Comparison, runs: Runs, context: Context) -> tuple[str, 
     for label, cells in zip(table.rows, table.cells, strict=True):
         rows.append({"": label, **{p: sample_text(s) if s else "-" for p, s in zip(places, cells, strict=True)}})
     title = f"{capital(finding.what)}, {score_name(finding.score)} on {data_text(runs)}"
-    sentence = f"{title}, best by validation (by Holm's method for all pairs at a {table.head}): {'; '.join(parts)}."
+    sentence = f"{title}, best by validation (Holm's method for all pairs at a {table.head}): {'; '.join(parts)}."
     picture = means_picture(groups, finding.by, key, context.folder, f"{context.stem}comparison.png", title)
     return sentence, [Paragraph(f"{title}:"), TableBlock(rows_table(rows)), *picture]
 
 
 def _best(finding: Comparison, runs: Runs) -> str:
-    """For example "a 49.46 ± 0.22 % (n = 3) and b 49.35 ± 0.14 % (n = 3) are not told apart; below: c ..."."""
+    """For example "it is a 49.46 ± 0.22 % (n = 3); below: b 32.89 ± 1.55 % (n = 3)", or what is tied."""
     groups = group_runs(runs, finding.score)
     table, ties = pivot(groups, finding.by, finding.setting), with_ties(groups)
     cells = {
         i: f"{label} {sample_text(groups.samples(i))}" for label, (i,) in zip(table.rows, table.places, strict=True)
     }
-    level = [cells[i] for i in sorted(cells) if ties["tied"][i] or ties["p"].isna()[i]]
-    below = [cells[i] for i in sorted(cells) if cells[i] not in level]
+    first, *_ = level = [i for i in sorted(cells) if ties["tied"][i] or ties["p"].isna()[i]]
+    below = listed([cells[i] for i in sorted(cells) if i not in level])
     if ties["p"].isna().all():
-        return f"it is {level[0]}, " + ("of single runs, so this may be noise" if len(level) > 1 else "the only one")
-    seen = f"a difference of {points(names.VAL_ACCURACY, ties['detectable'].max())} would have been seen with 80 %"
-    verdict = f"it is {level[0]}" if len(level) == 1 else f"{listed(level)} are not told apart"
-    return f"{verdict}; below: {listed(below)}" if below else f"{verdict} ({seen})"
+        return f"it is {cells[first]}, " + (
+            "of single runs, so this may be noise" if len(level) > 1 else "the only one"
+        )
+    if not below:
+        seen = points(names.VAL_ACCURACY, ties["detectable"].max())
+        return f"all {len(level)} are tied (a difference of {seen} would have been seen with 80 %)"
+    return (
+        f"it is {cells[first]}; below: {below}"
+        if len(level) == 1
+        else f"all are tied but these, which are below: {below}"
+    )

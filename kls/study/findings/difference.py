@@ -35,7 +35,7 @@ def difference(finding: Difference, runs: Runs, context: Context) -> tuple[str, 
     changes = f"{what} {'raises' if change >= 0 else 'lowers'} {where} by {points(score, change)}"
     if not found.interval.known:
         return f"{changes} (one run on a side: no interval, this may be noise): {sides}.", []
-    holm = f" by Holm's method for the {context.tests} differences of this study" if context.tests > 1 else ""
+    holm = f" by Holm's method for {context.tests} differences" if context.tests > 1 else ""
     ends = f"95 % interval {signed(score, low)} to {signed(score, high)}"
     evidence = f"{ends}; {p_text(context.p)}{holm}; {found.method}"
     if context.p < 1.0 - statistics.LEVEL:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from kls.analysis.groups import group_runs
-from kls.analysis.pivot import pivot
+from kls.analysis.pivot import Pivot, pivot
 from kls.analysis.runs import Runs
 from kls.analysis.tables import rows_table
-from kls.analysis.wording import capital, counted, is_accuracy, listed, score_name
+from kls.analysis.wording import capital, counted, is_accuracy, listed, scale, score_axis, score_name
 from kls.config.study_file import Learning
 from kls.errors import UserError
-from kls.report.document import Block, Paragraph, TableBlock
+from kls.plots.heatmap import plot_heatmap
+from kls.report.document import Block, Paragraph, Picture, TableBlock
+from kls.report.pictures import FORMATS
 from kls.study.findings.common import Context, data_text, learn_text
 
 _WORDS = (
@@ -29,9 +33,10 @@ def learning(finding: Learning, runs: Runs, context: Context) -> tuple[str, list
         cells = {f"{table.head} {value}": f"{k} of {s.n}{ends and ': '}{ends}" for value, s, k, ends in there}
         rows.append({"": label or "all networks", **cells})
         alike.setdefault(tuple((value, k, s.n) for value, s, k, _ in there), []).append(rows[-1][""])
+    picture = _picture(table, finding.score, context) if min(len(table.rows), len(table.columns)) > 2 else []
     words = Paragraph(_WORDS.format(score_name(finding.score), data_text(runs)))
     sentences = [_sentence(labels, counts, table.head) for counts, labels in alike.items()]
-    return " ".join(sentences), [words, TableBlock(rows_table(rows))]
+    return " ".join(sentences), [words, TableBlock(rows_table(rows)), *picture]
 
 
 def _sentence(labels: list[str], counts: tuple[tuple[str, int, int], ...], setting: str) -> str:
@@ -45,3 +50,12 @@ def _sentence(labels: list[str], counts: tuple[tuple[str, int, int], ...], setti
         parts = [f"{words} at {'any' if words == 'none learns' else 'every'} {setting}" for words in found]
     runs = counted(sum(n for *_, n in counts), "run") + (" each" if len(labels) > 1 else "")
     return f"{capital(listed(labels))} ({runs}): {', '.join(parts)}."
+
+
+def _picture(table: Pivot, score: str, context: Context) -> list[Picture]:
+    """Mean scores as a heat map."""
+    means = np.array([[scale(score) * s.mean if s else np.nan for s in samples] for samples in table.cells])
+    name, title = f"{context.stem}heatmap.png", f"Mean {score_name(score)}"
+    across = (table.head, table.columns)
+    plot_heatmap(means, ("", table.rows), across, score_axis(score), context.folder / name, title, FORMATS)
+    return [Picture(name, f"{title}, of all seeds; darker is higher.", f"{title} by {table.head}", context.folder)]

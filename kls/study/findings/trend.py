@@ -67,9 +67,10 @@ def trend(finding: Trend, runs: Runs, context: Context) -> tuple[str, list[Block
     ends = (k * y if moving.score else 10.0**y for y in (line.line, line.line - half, line.line + half))
     band = Band(values, *ends) if line.fits and line.slope.known else None
     name, alt = f"{context.stem}trend.png", f"{wording.capital(moving.words)} against {head}"
+    axis = wording.capital(moving.words) + (f" ({moving.unit.strip()})" if moving.unit else "")
     plot_intervals(
-        [Series("", points, band)], wording.setting_axis(key, head), wording.capital(moving.words) + moving.unit,
-        context.folder / name, what, FORMATS, log_x=log, log_y=not moving.score,
+        [Series("", points, band)], wording.setting_axis(key, head), axis, context.folder / name, what, FORMATS,
+        log_x=log, log_y=not moving.score,
         mean=f"{'mean' if moving.score else 'optimum of all seeds'} and 95 % interval",
         line="line, with the interval of its slope",
     )  # fmt: skip
