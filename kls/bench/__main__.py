@@ -25,7 +25,7 @@ PEERS = {"torch": "PyTorch", "jax": "JAX", "sklearn": "scikit-learn"}
 
 
 def arguments(argv: Sequence[str]) -> argparse.Namespace:
-    """The command line; ``peers`` are those that are installed."""
+    """The command line; ``peers`` are those that are installed, ``left_out`` the others."""
     ask = argparse.ArgumentParser(
         "python -m kls.bench", None, __doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -42,8 +42,7 @@ def arguments(argv: Sequence[str]) -> argparse.Namespace:
     for name in (name for name in named if name not in PEERS):
         raise UserError(f"--peers {shortened(name)}: there is no such library; there are {', '.join(PEERS)}, or none")
     options.peers = [name for name in named if find_spec(name)]
-    for name in set(named).difference(options.peers):
-        print(f"{name} is not installed: left out", file=sys.stderr)
+    options.left_out = [name for name in named if not find_spec(name)]
     return options
 
 
@@ -58,6 +57,8 @@ def run(argv: Sequence[str]) -> None:
     from kls.records.environment import describe
 
     tasks = training.tasks(options.only)
+    for name in options.left_out:
+        print(f"{name} is not installed: left out", file=sys.stderr)
     machine, now = describe() | {"load": load}, datetime.now()
     folder = Path(new_folder("outputs", "bench", f"{now:%Y-%m-%d}", f"{now:%Y-%m-%d_%H-%M-%S}"))
     members, rounds, *size = ((4, 10), 2, 3, 1000) if options.quick else ((4, 10, 20, 40), 7, 90, training.N_PICTURES)
