@@ -60,12 +60,17 @@ def test_a_run_in_a_users_folder_adds_its_files_alone(project: Path, cifar_root:
     assert {"config.yaml", "metrics.json", "last.npz", ".hydra/overrides.yaml", "train.log"} <= set(after)
 
 
+TAKEN = (
+    "X: has {} already, which a run would overwrite; take another folder, or go on with what is there by resume=X"
+)
+
+
 def test_a_second_run_in_the_same_folder_is_refused(tmp_path: Path, cifar_root: Path) -> None:
     first, second = ("seed=1", "lam=0.001"), ("seed=7", "lam=0.1")
     assert train_in(tmp_path, *SMALL, "hydra.run.dir=X", *first).status == 0
     before = file_hashes(tmp_path)
     line = mistake(train_in(tmp_path, *SMALL, "hydra.run.dir=X", *second))
-    assert line == "X: holds a run already (config.yaml); go on with it by resume=X, or take another folder"
+    assert line == TAKEN.format("config.yaml")
     assert file_hashes(tmp_path) == before
     assert (config_of(tmp_path / "X")["lam"], metrics_of(tmp_path / "X")["status"]) == (0.001, "finished")
 
@@ -80,7 +85,7 @@ def test_a_folder_with_any_file_of_a_run_is_refused(name: str, tmp_path: Path, c
     file.parent.mkdir(parents=True)
     file.write_text("mine")
     line = mistake(train_in(tmp_path, *SMALL, "hydra.run.dir=X"))
-    assert line == f"X: holds a run already ({name}); go on with it by resume=X, or take another folder"
+    assert line == TAKEN.format(name)
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == [file]
     assert file.read_text() == "mine"
 
@@ -89,7 +94,7 @@ def test_records_are_not_written_over_files_of_that_name(tmp_path: Path, cifar_r
     (tmp_path / "conf").mkdir()
     (tmp_path / "conf/config.yaml").write_text("mine")
     line = mistake(train_in(tmp_path, *SMALL, "hydra.run.dir=.", "hydra.output_subdir=conf"))
-    assert line.startswith(".: holds a run already (conf/config.yaml); ")
+    assert line.startswith(".: has conf/config.yaml already, ")
     assert (tmp_path / "conf/config.yaml").read_text() == "mine"
 
 
@@ -100,6 +105,6 @@ def test_a_gradient_check_can_be_made_again_but_no_other_in_its_place(tmp_path: 
     (tmp_path / "X/.hydra/overrides.yaml").write_text("")  # a kill came before it was written
     assert gradcheck_in(tmp_path, *check).status == 0
     assert file_hashes(tmp_path)["X/gradients.csv"] == before
-    assert "holds a run already (gradients.csv)" in mistake(gradcheck_in(tmp_path, *check, "seed=1"))
-    assert "holds a run already" in mistake(train_in(tmp_path, *SMALL, "hydra.run.dir=X"))
+    assert mistake(gradcheck_in(tmp_path, *check, "seed=1")) == TAKEN.format("gradients.csv")
+    assert "already, which a run would overwrite" in mistake(train_in(tmp_path, *SMALL, "hydra.run.dir=X"))
     assert file_hashes(tmp_path)["X/gradients.csv"] == before

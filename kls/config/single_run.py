@@ -21,6 +21,7 @@ from kls.config import new_folder
 from kls.config.targets import check_targets
 from kls.errors import UserError
 from kls.records import names
+from kls.records.folders import refuse_used
 
 Check = Callable[[dict[str, Any]], object]
 
@@ -103,15 +104,10 @@ class Checks(Callbacks):
 def _refuse_a_used_one(folder: Path, config: DictConfig) -> None:
     """A folder that holds what a run writes, or records of Hydra; a gradient check may be made again as it was."""
     records = config.hydra.output_subdir or names.HYDRA
-    found = [path for name in RUN for path in folder.glob(name)]
+    written = list(RUN)
     if not ("gradcheck" in config and _same_overrides(folder / records, config)):
-        files = (names.GRADIENTS, f"{config.hydra.job.name}.log", *(f"{records}/{name}" for name in HYDRA_FILES))
-        found += [folder / name for name in files if (folder / name).exists()]
-    if found:
-        raise UserError(
-            f"{folder}: holds a run already ({found[0].relative_to(folder)}); "
-            f"go on with it by resume={folder}, or take another folder"
-        )
+        written += [names.GRADIENTS, f"{config.hydra.job.name}.log", *(f"{records}/{name}" for name in HYDRA_FILES)]
+    refuse_used(folder, written, "a run")
 
 
 def _same_overrides(records: Path, config: DictConfig) -> bool:

@@ -9,8 +9,10 @@ from kls.errors import UserError
 
 
 def refuse_used(folder: Path, written: Sequence[str], what: str) -> None:
-    """Raises UserError where a folder, which may not be there, has anything of the names that are to be written."""
+    """Raises UserError where a folder, which may not be there, has any of the names or patterns to be written."""
+    patterns = [name for name in written if "*" in name]
     taken = [name for name in written if (folder / name).exists() or (folder / name).is_symlink()]
+    taken += [path.name for pattern in patterns for path in folder.glob(pattern)]
     if taken:
         raise UserError(
             f"{folder}: has {taken[0]} already, which {what} would overwrite; take another folder, "

@@ -15,6 +15,7 @@ from kls.sweep import narrowing
 from kls.sweep.stages import Parameter, Stage
 
 SEEDS = ("seed", "order_seed", "data.split_seed")
+_MOST_VALUES = 12  # listed one by one
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,19 @@ class Range:
     def record(self) -> dict[str, Any]:
         """As it stands in sweep.json."""
         return {key: value for key, value in asdict(self).items() if key != "integer"}
+
+    @property
+    def words(self) -> str:
+        """For example "in [1e-05, 0.1], log (given)"."""
+        if self.values is None:
+            return f"in [{self.low:.4g}, {self.high:.4g}], {self.scale} ({self.source})"
+        shown = [*map(value_text, self.values[:_MOST_VALUES]), *["..."] * (len(self.values) > _MOST_VALUES)]
+        return f"in {{{', '.join(shown)}}} ({self.source})"
+
+
+def value_text(value: Any) -> str:
+    """A value of a setting, numbers with four digits."""
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def resolve(name: str, parameter: Parameter, earlier: Mapping[str, Sequence[Trial]]) -> Range:

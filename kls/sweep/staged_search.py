@@ -16,6 +16,7 @@ from hydra.core.utils import configure_log
 from hydra.types import HydraContext, TaskFunction
 from hydra_plugins.hydra_optuna_sweeper.optuna_sweeper import OptunaSweeper
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
+from optuna.samplers import BaseSampler
 from optuna.trial import TrialState
 
 from kls.config.defaults import defaults
@@ -31,7 +32,7 @@ from kls.records.lock import only_process
 from kls.records.run_folder import RunFolder
 from kls.records.sweep_record import SweepRecord, refuse_used
 from kls.sweep import intervals, samplers
-from kls.sweep.intervals import Range, Trial
+from kls.sweep.intervals import Range, Trial, value_text
 from kls.sweep.job_keeper import JobKeeper
 from kls.sweep.search_checks import LARGEST_BATCH, SearchChecks
 from kls.sweep.search_space import ad_hoc_stage, distribution_overrides, meant_for_jobs, trial_value
@@ -47,15 +48,11 @@ class StagedSearch:
     """One sweep: its definition, folder and the trials of the stages that have ended."""
 
     def __init__(
-        self,
-        stages: Sequence[Any],
-        context: HydraContext,
-        task: TaskFunction,
-        config: DictConfig,
-        arguments: Sequence[str],
+        self, stages: Sequence[Any], context: HydraContext, task: TaskFunction, config: DictConfig, given: Sequence[str]
     ) -> None:
+        """given: overrides of the command line; some may list values to search."""
         self.context, self.task, self.config = context, task, config
-        overrides = meant_for_jobs(OverridesParser.create().parse_overrides(list(arguments)))
+        overrides = meant_for_jobs(OverridesParser.create().parse_overrides(list(given)))
         self.arguments = [str(o.input_line) for o in overrides]
         self.fixed = [str(o.input_line) for o in overrides if not o.is_sweep_override()]
         listed = [o for o in overrides if o.is_sweep_override()]
@@ -149,11 +146,12 @@ class StagedSearch:
             "confirm": stage.confirm is not None,
         }
         self.record.put_stage(entry)
-        log.info("stage %s: %d trials; %s", stage.name, n_trials, "; ".join(map(_told, ranges.items())))
+        searched = "; ".join(f"{name} {found.words}" for name, found in ranges.items())
+        log.info("stage %s: %d trials; %s", stage.name, n_trials, searched)
         study = optuna.create_study(
             study_name=stage.name, storage=self.storage, direction="maximize", load_if_exists=True
         )
-        restore_trials(folder / names.TRIALS, study, lambda number: _value(folder / str(number)))
+        restore_trials(folder / names.TRIALS, study)
         batch = stage.batch or (LEARNING_BATCH if stage.learns else LARGEST_BATCH)
         sampler = samplers.ListedPoints(points) if points else samplers.sampler_of(stage)
         while (done := len(study.get_trials(states=ENDED))) < n_trials:
@@ -174,13 +172,7 @@ class StagedSearch:
         return ranges, [{name: trial_value(value) for name, value in point.items()} for point in points]
 
     def _run_batch(
-        self,
-        stage: Stage,
-        folder: Path,
-        study: optuna.Study,
-        sampler: optuna.samplers.BaseSampler,
-        params: dict[str, str],
-        n: int,
+        self, stage: Stage, folder: Path, study: optuna.Study, sampler: BaseSampler, params: dict[str, str], n: int
     ) -> None:
         """n trials through hydra-optuna-sweeper: ask, launch, tell."""
         config = copy.deepcopy(self.config)
@@ -243,7 +235,7 @@ class StagedSearch:
         entry["runs"] = dict(Counter(sorted(ends.values())))
         entry["status"] = names.FINISHED
         self.record.put_stage(entry)
-        settings = ", ".join(f"{name}={_shown(value)}" for name, value in best.params.items())
+        settings = ", ".join(f"{name}={value_text(value)}" for name, value in best.params.items())
         if n_pruned:
             log.info("stage %s: %s", stage.name, ", ".join(f"{n} {status}" for status, n in entry["runs"].items()))
         with_settings = f" with {settings}" if settings else ""
@@ -266,30 +258,6 @@ def _status(folder: Path) -> str:
     return str(RunFolder(folder).read_metrics().get(names.STATUS, names.FINISHED))
 
 
-def _value(folder: Path) -> float | None:
-    """The score of a run that has ended, with all that it should have left; else it has to go on."""
-    run = RunFolder(folder)
-    if not run.ended:
-        return None
-    metrics = run.read_metrics()
-    if metrics[names.STATUS] == names.FINISHED and not run.has_its_networks():
-        run.write_metrics(metrics | {names.STATUS: names.INTERRUPTED})
-        return None
-    return metrics.get(names.VAL_ACCURACY)
-
-
 def _first_line(error: BaseException) -> str:
     """An error in a line; SQLAlchemy quotes the whole statement behind it."""
     return str(error).splitlines()[0] if str(error) else type(error).__name__
-
-
-def _shown(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-def _told(item: tuple[str, Range]) -> str:
-    name, r = item
-    if r.values is not None:
-        shown = ", ".join(map(_shown, r.values[:12]))
-        return f"{name} in {{{shown}{', ...' if len(r.values) > 12 else ''}}} ({r.source})"
-    return f"{name} in [{r.low:.4g}, {r.high:.4g}], {r.scale} ({r.source})"

@@ -7,7 +7,7 @@ somebody put into it: Optuna's samplers unpickle some of what they find there.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,8 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from sqlalchemy.exc import SQLAlchemyError
 
 from kls.errors import DamageError
-from kls.records import checked
+from kls.records import checked, names
+from kls.records.run_folder import RunFolder
 
 FAULTS = (SQLAlchemyError, optuna.exceptions.StorageInternalError)  # of the database, as of a full disk
 ENDED = (TrialState.COMPLETE, TrialState.FAIL, TrialState.PRUNED)
@@ -55,10 +56,9 @@ def write_trials(path: Path, study: optuna.Study) -> None:
     checked.write_json_twice(path, {_KEY: [_record(trial) for trial in study.get_trials(deepcopy=False)]})
 
 
-def restore_trials(path: Path, study: optuna.Study, value_of: Callable[[int], float | None]) -> None:
-    """Put the recorded trials into an empty study.
+def restore_trials(path: Path, study: optuna.Study) -> None:
+    """Put the recorded trials into an empty study. Those whose own runs do not confirm the value wait to be run again.
 
-    value_of: a trial's value by its run's own record; trials that it does not confirm wait to be run again.
     Raises DamageError where the record and its copy are damaged.
     """
     try:
@@ -67,7 +67,7 @@ def restore_trials(path: Path, study: optuna.Study, value_of: Callable[[int], fl
         return
     try:
         for record in records:
-            study.add_trial(_trial(record, value_of))
+            study.add_trial(_trial(record, path.parent))
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise DamageError(f"{path}: cannot be read as a record of trials ({error!r})") from None
 
@@ -82,8 +82,8 @@ def _record(trial: FrozenTrial) -> dict[str, Any]:
     }
 
 
-def _trial(record: dict[str, Any], value_of: Callable[[int], float | None]) -> FrozenTrial:
-    value, found = record["value"], value_of(int(record["number"]))
+def _trial(record: dict[str, Any], stage: Path) -> FrozenTrial:
+    value, found = record["value"], _value(stage / str(int(record["number"])))
     known = value is not None and found == value
     return create_trial(
         state=TrialState.COMPLETE if known else TrialState.WAITING,
@@ -92,3 +92,15 @@ def _trial(record: dict[str, Any], value_of: Callable[[int], float | None]) -> F
         distributions={name: json_to_distribution(text) for name, text in record["distributions"].items()},
         system_attrs=record["system_attrs"],
     )
+
+
+def _value(folder: Path) -> float | None:
+    """The score of a run that has ended, with all that it should have left; else it has to go on."""
+    run = RunFolder(folder)
+    if not run.ended:
+        return None
+    metrics = run.read_metrics()
+    if metrics[names.STATUS] == names.FINISHED and not run.has_its_networks():
+        run.write_metrics(metrics | {names.STATUS: names.INTERRUPTED})
+        return None
+    return metrics.get(names.VAL_ACCURACY)
