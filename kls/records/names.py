@@ -68,7 +68,6 @@ ENDED = (FINISHED, DIVERGED, PRUNED)
 STATUS = "status"
 MESSAGE = "message"
 VAL_ACCURACY = "val_accuracy"
-VALUE = VAL_ACCURACY
 BEST_VAL_ACCURACY = "best_val_accuracy"
 BEST_STEP = "best_step"
 TIMES = ("seconds", "training_seconds", "steps_per_second", "started", "ended")
