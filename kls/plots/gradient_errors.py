@@ -1,20 +1,18 @@
 """Relative errors of the gradient check, one box for each parameter on a logarithmic axis."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
 from kls.plots.colours import BLACK, BLUE, SKY_BLUE, SMALL_SIZE, VERMILLION
-from kls.plots.style import PNG, figure_style, new_figure, save, set_rows, set_x_axis
+from kls.plots.style import figure_style, new_figure, save, set_rows, set_x_axis
 
 _PERCENTILES = {"whislo": 5.0, "q1": 25.0, "med": 50.0, "q3": 75.0, "whishi": 95.0}
 
 
 @figure_style()
-def plot_gradient_errors(
-    errors: Mapping[str, np.ndarray], path: Path, title: str, formats: Sequence[str] = PNG, tolerance: float = np.inf
-) -> None:
+def plot_gradient_errors(errors: Mapping[str, np.ndarray], path: Path, title: str, tolerance: float = np.inf) -> None:
     """Write a figure with a horizontal box for each entry of `errors`, the first entry on top.
 
     `errors` maps the name of a parameter to its relative errors: any shape, entries >= 0. A box spans the quartiles,
@@ -50,4 +48,4 @@ def plot_gradient_errors(
     texts = set_rows(figure, list(errors), [f"{maximum:.1e}" if maximum else "0" for maximum in maxima])
     for text, above in zip(texts, failed, strict=True):
         text.set_color(VERMILLION if above else BLACK)
-    save(figure, path, title, formats)
+    save(figure, path, title)

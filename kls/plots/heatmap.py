@@ -46,9 +46,7 @@ def plot_heatmap(
     save(figure, path, title, formats)
 
 
-def plot_confusion(
-    matrix: np.ndarray, class_names: Sequence[str], path: Path, title: str, formats: Sequence[str] = PNG
-) -> None:
+def plot_confusion(matrix: np.ndarray, class_names: Sequence[str], path: Path, title: str) -> None:
     """Write a figure of `matrix` (C, C), integer counts with true classes as rows and predicted classes as columns.
 
     Each cell shows its share of the row in percent; the framed diagonal is the accuracy of each class. The last title
@@ -59,4 +57,4 @@ def plot_confusion(
     names = [f"{name} ({total})" for name, total in zip(class_names, totals.flat, strict=True)]
     rows, columns = ("True class (number of images)", names), ("Predicted class", class_names)
     title += f"\naccuracy {100.0 * np.trace(matrix) / n:.2f} % of {n} images" if n else "\nno images"
-    plot_heatmap(shares, rows, columns, "Share of the true class (%)", path, title, formats, framed=True)
+    plot_heatmap(shares, rows, columns, "Share of the true class (%)", path, title, framed=True)

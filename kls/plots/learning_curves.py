@@ -31,7 +31,7 @@ class GroupCurve(NamedTuple):
 
 
 @figure_style()
-def plot_run_curves(history: Mapping[str, np.ndarray], path: Path, title: str, formats: Sequence[str] = PNG) -> None:
+def plot_run_curves(history: Mapping[str, np.ndarray], path: Path, title: str) -> None:
     """Write a figure of four panels: cost, loss, accuracy and learning rate.
 
     `history` maps every name in `names.HISTORY_COLUMNS` to an array (n,), one entry for each evaluation, n >= 1;
@@ -58,7 +58,7 @@ def plot_run_curves(history: Mapping[str, np.ndarray], path: Path, title: str, f
     rate.plot(epoch, eta, color=GREY, marker="." if epoch.size == 1 else "")
     rate.set(title="Learning rate", ylim=(0.0, 1.08 * float(eta.max()) or 1.0))
     _set_epochs([panels[-1], rate], epoch)
-    save(figure, path, title, formats)
+    save(figure, path, title)
 
 
 @figure_style()

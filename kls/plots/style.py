@@ -49,11 +49,8 @@ _RC: dict[str, Any] = {
     "svg.fonttype": "none", "svg.hashsalt": "kls", "pdf.fonttype": 42,
 }  # fmt: skip
 figure_style = partial(matplotlib.style.context, _RC, after_reset=True)  # a decorator of what draws figures
-_METADATA: dict[str, dict[str, Any]] = {
-    "png": {"Software": MARK},
-    "svg": {"Creator": MARK, "Date": None},
-    "pdf": {"Creator": MARK, "Producer": None, "CreationDate": None},
-}
+_METADATA: dict[str, dict[str, Any]] = {"png": {"Software": MARK}, "svg": {"Creator": MARK, "Date": None}}
+_METADATA["pdf"] = {"Creator": MARK, "Producer": None, "CreationDate": None}
 
 
 class Band(NamedTuple):
@@ -131,7 +128,7 @@ def set_rows(figure: Figure, names: Sequence[str], values: Sequence[str], least:
     return right.get_yticklabels()
 
 
-def save(figure: Figure, path: Path, title: str, formats: Sequence[str]) -> None:
+def save(figure: Figure, path: Path, title: str, formats: Sequence[str] = PNG) -> None:
     """Add the title above and a legend of all labels below, and write `path` with the suffix of each of the formats.
 
     Each file appears whole or not at all, has the mark of this project, and depends on nothing but the figure.
