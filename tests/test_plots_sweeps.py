@@ -1,6 +1,5 @@
 """Figures of many runs: what they show equals what they were given; nothing hides and nothing leaves unsaid."""
 
-
 from typing import Any
 
 import numpy as np
