@@ -66,7 +66,7 @@ def _panel(search: Search, confirmed: Groups | None, score: str, alone: bool, ca
     best = Mark(means.index[top], factor * means.iloc[top], f"best trial: {search.head} {means.index[top]:.4g}")
     if confirmed is not None and len(confirmed.table) and (sample := confirmed.samples(0)).n:
         at, (mean, low, high) = confirmed.runs.frame[search.key][confirmed.first[0]], _shown(sample, confirmed.runs)
-        epochs = str(confirmed.table[BUDGET][0]).removesuffix(".0")
+        epochs = f"{confirmed.table[BUDGET].astype(float)[0]:.4g}"
         text = f"confirmed, {epochs} epochs: {sample_text(sample)}"
         mark = Mark(at, mean, text, low, high) if is_number(at) else None
     means = means[means.index > 0] if search.log else means
