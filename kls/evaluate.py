@@ -52,7 +52,7 @@ def run(argv: Sequence[str]) -> None:
     from kls.config.model_name import network_name
     from kls.config.validation import validate
     from kls.data.dataset import default_root
-    from kls.plots.confusion import plot_confusion
+    from kls.plots.heatmap import plot_confusion
     from kls.records.checked import write_json
     from kls.training.trained_network import load_data, load_network, load_settings, score_splits
 

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-pytest.register_assert_rewrite("entry_points", "small_sweeps")  # their assertions tell what differs
+pytest.register_assert_rewrite("entry_points", "html_page", "small_sweeps")  # their assertions tell what differs
 
 # isort: split
 from entry_points import SMALL, trained

@@ -71,11 +71,11 @@ def test_a_search_shows_its_stages_the_best_and_the_confirmed(tmp_path: Path, dr
     lam, dropout = panels
     assert (lam.setting, lam.log, dropout.setting, dropout.log) == ("L2 factor lam", True, "Dropout rate", False)
     assert lam.budget == dropout.budget == "CIFAR-10, 20 epochs"
-    stages = {trials.stage: trials for trials in lam.trials}
-    assert stages["b_coarse"].x.tolist() == [0.001, 0.01, 0.1]
-    assert stages["a_fine"].y.tolist() == pytest.approx([45.0, 50.0])
-    assert stages["b_coarse"].diverged.tolist() == [False, False, True]
-    assert (stages["b_coarse"].interval, stages["a_fine"].interval) == ((1e-5, 0.1), (0.001, 0.01))
+    coarse = lam.stage == "b_coarse"
+    assert lam.x[coarse].tolist() == [0.001, 0.01, 0.1]
+    assert lam.y[lam.stage == "a_fine"].tolist() == pytest.approx([45.0, 50.0])
+    assert lam.diverged[coarse].tolist() == [False, False, True]
+    assert lam.intervals == {"b_coarse": (1e-5, 0.1), "a_fine": (0.001, 0.01)}
     assert (lam.best.x, lam.best.y, lam.best.text) == (0.01, pytest.approx(55.0), "best trial: lam 0.01")
     confirmed = lam.confirmed
     assert (confirmed.x, confirmed.y) == (0.01, pytest.approx(49.0))
@@ -112,8 +112,7 @@ def test_a_grid_of_two_settings_and_runs_of_few_values_are_no_search(tmp_path: P
 def test_losses_are_searched_for_the_smallest(tmp_path: Path, drawn: dict[str, Any]) -> None:
     search_pictures(read_runs([make_search(tmp_path)]), tmp_path, "", "val_loss")
     panels, *_, options = drawn["search"]
-    coarse = next(trials for trials in panels[0].trials if trials.stage == "b_coarse")
-    assert coarse.y.tolist() == pytest.approx([1.5, 1.1, np.log(10)])
+    assert panels[0].y[panels[0].stage == "b_coarse"].tolist() == pytest.approx([1.5, 1.1, np.log(10)])
     assert (panels[0].best.y, options["lower_is_better"]) == (pytest.approx(1.2), True)
 
 
@@ -180,6 +179,23 @@ def test_categories_and_single_runs(tmp_path: Path, drawn: dict[str, Any]) -> No
     assert draw(tmp_path, 0) == []
     make_run(tmp_path / "4", 0.6, model__init__sigma=0.1, model="3layer", seed=1)
     assert draw(tmp_path, 0) == ["means.png"]
-    series = drawn["intervals"][0]
+    series, *_, options = drawn["intervals"]
     assert sum(len(one.points) for one in series) == 4
-    assert all(isinstance(point.x, str) for one in series for point in one.points)
+    assert options["rows"] == [("3layer", ""), ("9layer", "")]
+
+
+def test_means_of_two_modes_have_no_interval(tmp_path: Path, drawn: dict[str, Any]) -> None:
+    """A seed learns above 10 % + 5 sqrt(0.1 0.9 / 5000) = 12.1 %."""
+    for lam, scores in ((0.1, (0.1, 0.12, 0.5)), (0.2, (0.1, 0.11, 0.12)), (0.3, (0.13, 0.4, 0.5)), (0.4, (0.5,))):
+        for seed, score in enumerate(scores):
+            make_run(tmp_path / f"{lam}-{seed}", score, lam=lam, seed=seed)
+    runs = read_runs([tmp_path])
+    (picture,) = section_pictures(group_runs(runs), tmp_path, "", "all", 0)
+    ((one,), *_) = drawn["intervals"]
+    assert [len(point.values) for point in one.points] == [3, 3, 3, 1]
+    assert [bool(point.low < point.high) for point in one.points] == [False, True, True, False]
+    assert picture.caption.endswith("a bar is the 95 % interval of the mean, left out where only some seeds learn.")
+    for run in tmp_path.glob("0.[14]-*"):
+        (run / "metrics.json").unlink()
+    (picture,) = section_pictures(group_runs(read_runs([tmp_path])), tmp_path, "", "all", 0)
+    assert picture.caption.endswith("a bar is the 95 % interval of the mean.")

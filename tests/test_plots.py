@@ -14,8 +14,8 @@ from matplotlib.colors import to_hex
 from matplotlib.image import FigureImage, imread
 
 from kls.plots.colours import BLACK, DPI, VERMILLION
-from kls.plots.confusion import plot_confusion
 from kls.plots.gradient_errors import plot_gradient_errors
+from kls.plots.heatmap import plot_confusion
 from kls.plots.intervals import Point, Series, plot_intervals
 from kls.plots.weights import MOST_TILES, plot_weights, weight_tiles
 from kls.records.own_files import is_own
@@ -28,9 +28,9 @@ FORMATS = ("png", "svg", "pdf")
 
 
 def plot_some(folder: Path, formats: tuple[str, ...] = FORMATS) -> None:
-    series = [Series(HOSTILE, [Point(HOSTILE, np.ones(2), 1.0, 0.5, 1.5)])]
-    plot_intervals(series, HOSTILE, HOSTILE, folder / "intervals.png", LONG, formats)
-    plot_weights(np.random.default_rng(0).normal(size=(3072, 10)), IMAGE_SHAPE, folder / "w.png", LONG, formats)
+    series, rows = [Series(HOSTILE, [Point(0, np.ones(2), 1.0, 0.5, 1.5)])], [(HOSTILE, "")]
+    plot_intervals(series, HOSTILE, HOSTILE, folder / "intervals.png", LONG, formats, rows=rows)
+    plot_weights(np.random.default_rng(0).normal(size=(3072, 10)), IMAGE_SHAPE, folder / "w.png", LONG)
 
 
 def test_files_are_whole_ours_and_equal_whatever_the_user_has_set(tmp_path: Path) -> None:
@@ -42,7 +42,7 @@ def test_files_are_whole_ours_and_equal_whatever_the_user_has_set(tmp_path: Path
         plot_some(tmp_path / "second")
         assert dict(matplotlib.rcParams) == before
     names = sorted(path.name for path in (tmp_path / "first").iterdir())
-    assert names == [f"{stem}.{kind}" for stem in ("intervals", "w") for kind in sorted(FORMATS)]
+    assert names == [*(f"intervals.{kind}" for kind in sorted(FORMATS)), "w.png"]
     for path in (tmp_path / "first").iterdir():
         data = path.read_bytes()
         assert data == (tmp_path / "second" / path.name).read_bytes()
@@ -73,7 +73,7 @@ def test_pyplot_and_pandas_stay_unloaded() -> None:
     import kls.plots
 
     names = [path.stem for path in Path(kls.plots.__file__).parent.glob("[!_]*.py")]
-    assert {"style", "run_curves", "published"} <= set(names)
+    assert {"style", "learning_curves", "intervals"} <= set(names)
     modules = ", ".join(f"kls.plots.{name}" for name in names)
     check = f"import sys, {modules}; sys.exit({{'matplotlib.pyplot', 'pandas'}} & set(sys.modules) != set())"
     assert subprocess.run([sys.executable, "-c", check], check=False).returncode == 0

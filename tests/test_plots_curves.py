@@ -5,8 +5,7 @@ import numpy as np
 import pytest
 from figures import figure_of, legend_of, points_of
 
-from kls.plots.learning_curves import MOST_CURVES, GroupCurve, plot_learning_curves
-from kls.plots.run_curves import plot_run_curves
+from kls.plots.learning_curves import MOST_CURVES, GroupCurve, plot_learning_curves, plot_run_curves
 from kls.records.names import HISTORY_COLUMNS
 
 SCORES = tuple(f"{split}_{quantity}" for split in ("train", "val") for quantity in ("cost", "loss", "accuracy"))

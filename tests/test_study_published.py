@@ -6,13 +6,20 @@ import math
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import pytest
+from figures import figure_of, labels_of, legend_of, points_of
 from made_up_runs import make_run
 from scipy import stats
 
+from kls.analysis.groups import Sample
 from kls.analysis.runs import read_runs
+from kls.analysis.statistics import Interval
 from kls.config.study_file import Figure, Step, Study
+from kls.plots.colours import BLUE, PALETTE, VERMILLION
 from kls.report.document import List, Paragraph, TableBlock
+from kls.study import published as module
 from kls.study.overview import _shared
 from kls.study.page import Part
 from kls.study.published import (
@@ -23,8 +30,11 @@ from kls.study.published import (
     ONE_RUN,
     OTHER_DATA,
     SOME_LEARN,
+    Compared,
     compare,
     counts_text,
+    full_name,
+    published_picture,
 )
 from kls.study.results import StepResult
 
@@ -108,6 +118,49 @@ def test_the_counts(ours: Any) -> None:
         "4 published figures: inside 1, above 1, one run 1, not run 1. Of the 2 that can be judged 1.9 would be "
         "inside if all were equal. Accuracies within 1 point of our mean: 1 of 3. Training figures, apart: 0 of 1 "
         "inside. 1 figure compared twice, counted once."
+    )
+
+
+def test_a_name_has_the_score_once() -> None:
+    names = {"3 layers": "3 layers, validation accuracy", "3 layers, validation": "3 layers, validation accuracy"}
+    assert {what: full_name(figure(50.0, what=what, score="val_accuracy")) for what in names} == names
+    assert full_name(figure(1.2, what="a test, training", score="train_loss")) == "a test, training loss"
+
+
+def test_the_picture_shows_differences_with_a_verdict(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def compared(verdict: str, ours: list[float], low: float, high: float, **rest: Any) -> Compared:
+        """Of a published 50 %: scores of ours and their interval in points above it."""
+        sample = Sample("test_accuracy", pd.Series([0.5 + 0.01 * value for value in ours]), "CIFAR-10")
+        expected = Interval(sample.mean, 0.5 + 0.01 * low, 0.5 + 0.01 * high)
+        return Compared(figure(50.0, **rest), sample, verdict, "", expected=expected)
+
+    nan, pictures = math.nan, list[Any]()
+    named = [
+        ("a $", compared("inside", [-1.0, 1.0], -3.0, 3.0)),
+        ("a $", compared("below", [1.5, 2.5], 0.5, 3.5, sd=0.3)),
+        ("one run", compared("one run", [0.75], nan, nan)),
+        ("far", compared("above", [-31.0, -29.0], -33.0, -27.0)),
+        ("a loss", compared("inside", [0.0], -1.0, 1.0, score="test_loss")),
+        ("not run", Compared(figure(50.0), None, "not run", "")),
+    ]
+    monkeypatch.setattr(module, "FORMATS", ("png",))
+    drawn = figure_of(lambda path, title: pictures.extend(published_picture(named, tmp_path)))
+    (axes,) = drawn.axes
+    assert labels_of(axes) == ["a $ (n=2)", "a $ (n=2)", "one run (n=1)", "far (n=2)"]
+    ends = [text.get_text() for text in axes.child_axes[0].get_yticklabels()]
+    assert ends == ["+0.00  inside", "+2.00  below", "+0.75  one run", "-30.00  above"]
+    left = axes.get_xlim()[0]
+    assert left == pytest.approx(-3.0 * 3.25)
+    assert [x for x, _ in points_of(axes, "<")] == [left]
+    bars = {(*np.round(line.get_xdata(), 9),): line.get_color() for line in axes.lines if line.get_linewidth() == 1.8}
+    edge = round(left, 9)
+    assert bars == {(-3.0, 3.0): BLUE, (0.5, 3.5): VERMILLION, (-0.3, 0.3): PALETTE[3], (edge, edge): VERMILLION}
+    dots = np.concatenate([line.get_xdata() for line in axes.lines if line.get_alpha() == 0.6])
+    assert sorted(dots) == pytest.approx([-1.0, 0.75, 1.0, 1.5, 2.5])
+    assert legend_of(drawn)[:2] == ["published inside our interval", "published outside"]
+    assert pictures[0].caption == (
+        "Ours minus published, in points: 1 of 3 intervals hold the published figure; our mean is farthest from far, "
+        "by -30.00 points."
     )
 
 

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from kls.analysis.columns import differing, find_column, short_names
+from kls.analysis.statistics import learns
 from kls.config.defaults import defaults
 from kls.config.flat_settings import EXECUTION, flatten
 from kls.config.model_name import model_name
@@ -69,6 +70,18 @@ class Runs:
     def heads(self, columns: Iterable[str]) -> dict[str, str]:
         """Short names of columns."""
         return short_names(columns, list(self.frame.columns))
+
+    def learned(self, score: str, values: np.ndarray) -> np.ndarray:
+        """Which scores (n,) are above what a guess can reach, bool: all but accuracies that chance may explain.
+
+        The runs say of how many pictures and classes their accuracies are.
+        """
+        pictures = next((name for name in ("n_train", "n_val", "n_test") if f"{name[2:]}_" in score), "n_val")
+        known = self.frame.reindex(columns=["classes", pictures])
+        n, classes = min(known[pictures].dropna(), default=0), min(known["classes"].dropna(), default=_CLASSES)
+        if not (score.endswith(SCORES[0]) and n and classes):
+            return np.ones(values.shape, dtype=bool)
+        return learns(values, 1.0 / classes, int(n))
 
     def chosen(self, mask: pd.Series[bool]) -> Runs:
         """The runs of these rows alone."""

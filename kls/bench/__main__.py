@@ -51,8 +51,10 @@ def run(argv: Sequence[str]) -> None:
     options = arguments(argv)
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
 
+    import numpy as np
+
     from kls.bench import sweeps, training
-    from kls.plots.benchmark import plot_benchmark
+    from kls.plots.intervals import Point, Series, plot_intervals
     from kls.records.atomic import write_json, write_text
     from kls.records.environment import describe
 
@@ -82,12 +84,14 @@ def run(argv: Sequence[str]) -> None:
     content = {title: table.to_dict("records") for title, table in (tables | {"measured": measured}).items()}
     write_json(folder / "bench.json", {"machine": machine, "versions": versions, **content})
     wide = next(iter(tables.values()))
-    times = wide.reindex(columns=["ours", *options.peers]).to_numpy(float)
     rows = [f"{row.model}, {row.inputs:,} inputs, {row.members} together" for row in wide.itertuples()]
-    rows = [row.replace(", 1 together", "") for row in rows]
-    libraries = ["this project", *(PEERS[name] for name in options.peers)]
-    floor, title = wide["floor"].to_numpy(float), f"Training on {machine['cpu']}"
-    plot_benchmark(rows, libraries, times, floor, folder / "bench.png", title)
+    labels = {"ours": "this project", **PEERS, "floor": "floor: matrix products alone"}
+    times = {labels[name]: wide[name].dropna() for name in ("ours", *options.peers, "floor") if name in wide}
+    series = [Series(name, [Point(row, np.empty(0), s) for row, s in own.items()]) for name, own in times.items()]
+    plot_intervals(
+        series, "", next(iter(tables)), folder / "bench.png", f"Training on {machine['cpu']}", log_y=True,
+        rows=[(row.replace(", 1 together", ""), "") for row in rows],
+    )  # fmt: skip
     print(printable("\n\n".join(parts)), f"written: {folder}", sep="\n\n")
 
 

@@ -1,34 +1,21 @@
 """A search: the score of each trial against the settings that were searched, a panel for each setting and budget."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
 
 from kls.plots.colours import BLACK, GREY, MARKERS, PALETTE, SMALL_SIZE, VERMILLION, YELLOW
-from kls.plots.setting_axis import set_setting_axis
-from kls.plots.style import PNG, Band, draw_band, figure_style, limits, new_figure, save, wrap
+from kls.plots.style import PNG, Band, draw_band, figure_style, limits, new_figure, save, set_x_axis, wrap
 
 MOST_PANELS = 8
 _MANY_POINTS = 500
 _OUTLIER_FACTOR = 3.0  # of the interquartile range
 
 
-@dataclass(frozen=True)
-class Trials:
-    """Trials of a stage, n >= 1: setting x (n,), score y (n,), which diverged (n,) bool, and the interval searched."""
-
-    stage: str
-    x: np.ndarray
-    y: np.ndarray
-    diverged: np.ndarray | None = None
-    interval: tuple[float, float] | None = None
-
-
-@dataclass(frozen=True)
-class Mark:
+class Mark(NamedTuple):
     """A point with the text that explains it in the legend, and the ends of its interval, NaN if unknown."""
 
     x: float
@@ -38,17 +25,22 @@ class Mark:
     high: float = np.nan
 
 
-@dataclass(frozen=True)
-class SearchPanel:
+class SearchPanel(NamedTuple):
     """Trials of one budget, such as "10 epochs" (the panel's title), against one setting (its x axis).
 
-    best is the best trial; confirmed the mean of the confirmation, whose text names its budget; curve the smooth curve.
+    Setting x, score y, the name of the stage, and which diverged (bool) are of shape (n,), n >= 1. intervals: what
+    stages searched. best is the best trial; confirmed the mean of the confirmation, whose text names its budget; curve
+    the smooth curve.
     """
 
     setting: str
     log: bool
     budget: str
-    trials: Sequence[Trials]
+    x: np.ndarray
+    y: np.ndarray
+    stage: np.ndarray
+    diverged: np.ndarray
+    intervals: Mapping[str, tuple[float, float]]
     best: Mark | None = None
     confirmed: Mark | None = None
     curve: Band | None = None
@@ -66,7 +58,7 @@ def plot_search(
     """
     rows = -(-len(panels) // 2)
     figure = new_figure(0.2 + 2.5 * rows)
-    stages = list(dict.fromkeys(trials.stage for panel in panels for trials in panel.trials))
+    stages = list(dict.fromkeys(name for panel in panels for name in panel.stage))
     for place, panel in enumerate(panels):
         axes = figure.add_subplot(rows, min(len(panels), 2), place + 1)
         axes.set_ylim(*_score_limits(panel, lower_is_better))
@@ -78,42 +70,41 @@ def plot_search(
 
 def _score_limits(panel: SearchPanel, lower_is_better: bool) -> tuple[float, float]:
     """Limits that hold the marks and all finite scores but those far on the bad side of the middle half."""
-    scores = np.concatenate([trials.y[np.isfinite(trials.y)] for trials in panel.trials])
+    scores = panel.y[np.isfinite(panel.y)]
     if scores.size:
         lower, upper = np.percentile(scores, (25, 75))
         reach = _OUTLIER_FACTOR * (upper - lower) or np.inf
         scores = scores[scores <= upper + reach] if lower_is_better else scores[scores >= lower - reach]
     ends = np.array([(mark.low, mark.y, mark.high) for mark in (panel.best, panel.confirmed) if mark is not None])
     low, high = limits(np.concatenate([scores, ends[np.isfinite(ends)]]))
-    return low - 0.05 * len(panel.trials) * (high - low), high  # room for the bars
+    return low - 0.05 * len(set(panel.stage)) * (high - low), high  # room for the bars
 
 
 def _draw_trials(axes: Axes, panel: SearchPanel, stages: Sequence[str], arrow: str) -> int:
     """Draw the trials, the curve and the marks; returns how many trials are off the scale."""
     marks = [(panel.best, "*", YELLOW, 16.0), (panel.confirmed, "D", VERMILLION, 6.0)]
-    values = np.concatenate([np.r_[trials.x, trials.interval or ()] for trials in panel.trials])
-    set_setting_axis(axes, np.r_[values, [mark.x for mark, *_ in marks if mark is not None]], panel.log)
-    (low, high), hidden = axes.get_ylim(), 0
+    places = [mark.x for mark, *_ in marks if mark is not None]
+    set_x_axis(axes, np.r_[panel.x, places, np.ravel([*panel.intervals.values()])], panel.log)
     if panel.curve is not None:
         draw_band(axes, panel.curve, GREY, "smooth curve and its 95 % band")
-    for depth, trials in enumerate(panel.trials):
-        look = stages.index(trials.stage) % len(PALETTE)
-        colour, marker = PALETTE[look], MARKERS[look]
-        off = ~((trials.y >= low) & (trials.y <= high))
-        crossed = ~off & (False if trials.diverged is None else trials.diverged)
-        hidden += int(off.sum())
-        kinds = {trials.stage: (~off & ~crossed, marker), "diverged": (crossed, "x"), "off the scale": (off, arrow)}
-        for label, (chosen, sign) in kinds.items():
-            if chosen.any():
-                y = np.where(off, low if arrow == "v" else high, trials.y)
-                (line,) = axes.plot(trials.x[chosen], y[chosen], sign, color=colour, clip_on=False, label=label)
-                line.set(alpha=0.85, markersize=(5.0 if values.size < _MANY_POINTS else 2.0) + 3.0 * (sign == arrow))
-        if trials.interval is not None:
-            height = low + (0.02 + 0.045 * depth) * (high - low)
-            axes.plot(trials.interval, [height] * 2, color=colour, linewidth=3.5, alpha=0.6, label="interval searched")
+    low, high = axes.get_ylim()
+    off = ~((panel.y >= low) & (panel.y <= high))
+    y = np.where(off, low if arrow == "v" else high, panel.y)
+    for depth, stage in enumerate(dict.fromkeys(panel.stage)):
+        own, look = panel.stage == stage, stages.index(stage) % len(PALETTE)
+        sound, colour = own & ~off & ~panel.diverged, PALETTE[look]
+        crossed = own & ~off & panel.diverged
+        kinds = {stage: (sound, MARKERS[look]), "diverged": (crossed, "x"), "off the scale": (own & off, arrow)}
+        for label, (kind, sign) in kinds.items():
+            if kind.any():
+                (line,) = axes.plot(panel.x[kind], y[kind], sign, color=colour, clip_on=False, label=label)
+                line.set(alpha=0.85, markersize=(5.0 if len(off) < _MANY_POINTS else 2.0) + 3.0 * (sign == arrow))
+        if stage in panel.intervals:
+            bar = [low + (0.02 + 0.045 * depth) * (high - low)] * 2
+            axes.plot(panel.intervals[stage], bar, color=colour, linewidth=3.5, alpha=0.6, label="interval searched")
     for mark, sign, colour, size in marks:
         if mark is not None:
             axes.plot([mark.x] * 2, [mark.low, mark.high], color=BLACK, marker="_", markersize=8.0, zorder=7)
             (point,) = axes.plot(mark.x, mark.y, sign, color=colour, markersize=size, zorder=8, label=mark.text)
             point.set_markeredgecolor(BLACK)
-    return hidden
+    return int(off.sum())

@@ -9,15 +9,15 @@ import math
 import textwrap
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import matplotlib.style
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
@@ -31,6 +31,8 @@ logging.getLogger("fontTools").setLevel(logging.WARNING)  # it reports each font
 PNG = ("png",)
 
 _CHARACTER, _LINE = 0.58, 1.3  # width of a typical character and height of a line, of the font's size
+_MOST_TICKS, _CLOSEST = 8, 0.09  # values as ticks: how many, and how far apart as a share of the range
+_NAMES, _VALUES = 2.8, 1.4  # inches beside rows
 _RC: dict[str, Any] = {
     "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans", "Verdana"],  # of equal widths: a reader has one of them to show an SVG with
@@ -47,12 +49,11 @@ _RC: dict[str, Any] = {
     "svg.fonttype": "none", "svg.hashsalt": "kls", "pdf.fonttype": 42,
 }  # fmt: skip
 figure_style = partial(matplotlib.style.context, _RC, after_reset=True)  # a decorator of what draws figures
-_METADATA = {"png": {"Software": MARK}, "svg": {"Creator": MARK, "Date": None}}
-_PDF_METADATA = {"Creator": MARK, "Producer": None, "CreationDate": None}
+_METADATA: dict[str, dict[str, Any]] = {"png": {"Software": MARK}, "svg": {"Creator": MARK, "Date": None}}
+_METADATA["pdf"] = {"Creator": MARK, "Producer": None, "CreationDate": None}
 
 
-@dataclass(frozen=True)
-class Band:
+class Band(NamedTuple):
     """A line with its interval: x, mean, low and high of shape (n,), in the units of the axes."""
 
     x: np.ndarray
@@ -86,7 +87,48 @@ def draw_band(axes: Axes, band: Band, colour: str, label: str) -> None:
     axes.plot(band.x, band.mean, color=colour, zorder=2, label=label)
 
 
-def save(figure: Figure, path: Path, title: str, formats: Sequence[str]) -> None:
+def set_x_axis(axes: Axes, values: np.ndarray, log: bool, padding: float = 0.05) -> None:
+    """Scale, limits and ticks of the x axis for values (n,) of a setting, n >= 1.
+
+    A logarithmic axis has a place for 0, at the left end. A few values that lie apart become the ticks themselves.
+    `padding` is the margin at both ends, as a share of the range.
+    """
+    values = np.unique(values)
+    positive = values[values > 0.0]
+    if log and values[0] > 0.0:
+        axes.set_xscale("log")
+    elif log and positive.size:
+        axes.set_xscale("symlog", linthresh=positive[0], linscale=1.0)
+    scale = axes.xaxis.get_transform()
+    steps = scale.transform(values)
+    span = float(np.ptp(steps)) or 1.0
+    axes.set_xlim(*scale.inverted().transform(steps[[0, -1]] + padding * span * np.array([-1.0, 1.0])))
+    if axes.get_xscale() != "linear":
+        axes.xaxis.set(major_formatter="{x:g}", minor_formatter="")
+    if values.size <= _MOST_TICKS and (np.diff(steps) >= _CLOSEST * span).all():
+        axes.set_xticks(values, [f"{value:g}" for value in values])
+
+
+def set_rows(figure: Figure, names: Sequence[str], values: Sequence[str], least: float = 0.0) -> list[Text]:
+    """Rows at 0, 1, ... down the y axis: names on its left, values on the right; returns the texts of the values.
+
+    The figure becomes as high as they need, each `least` inches at least.
+    """
+    axes = figure.axes[0]
+    labels = [wrap(name, _NAMES, SMALL_SIZE) for name in names]
+    height = max(0.12 + 0.16 * max(label.count("\n") + 1 for label in labels), least)
+    figure.set_figheight(max(0.6 + height * len(labels), 1.5))
+    axes.set_ylim(len(labels) - 0.5, -0.5)
+    axes.set_yticks(range(len(labels)), labels)
+    right = axes.secondary_yaxis("right")
+    right.set_yticks(range(len(values)), [wrap(value, _VALUES, SMALL_SIZE) for value in values])
+    right.spines[:].set_visible(False)
+    right.tick_params(length=0)
+    axes.tick_params(axis="y", length=0, pad=7, grid_alpha=0.0)
+    return right.get_yticklabels()
+
+
+def save(figure: Figure, path: Path, title: str, formats: Sequence[str] = PNG) -> None:
     """Add the title above and a legend of all labels below, and write `path` with the suffix of each of the formats.
 
     Each file appears whole or not at all, has the mark of this project, and depends on nothing but the figure.
@@ -100,7 +142,7 @@ def save(figure: Figure, path: Path, title: str, formats: Sequence[str]) -> None
         figure.set_figheight(height + (text.count("\n") + 1) * _LINE * TITLE_SIZE / 72.0)
         for kind in formats:
             file = io.BytesIO()
-            figure.savefig(file, format=kind, metadata=_METADATA.get(kind, _PDF_METADATA))
+            figure.savefig(file, format=kind, metadata=_METADATA[kind])
             content = _with_palette(file) if kind == "png" and not figure.images else file.getvalue()
             write_bytes(path.with_suffix(f".{kind}"), content)
 

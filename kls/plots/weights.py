@@ -1,22 +1,19 @@
 """The first layer's weights as pictures, one tile for each hidden unit."""
 
 import math
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from kls.plots.colours import DPI, WIDTH
-from kls.plots.style import PNG, figure_style, new_figure, save
+from kls.plots.style import figure_style, new_figure, save
 
 MOST_TILES = 64
 _MARGIN, _LARGEST_SCALE = 24, 10  # pixels
 
 
 @figure_style()
-def plot_weights(
-    w: np.ndarray, image_shape: tuple[int, int, int], path: Path, title: str, formats: Sequence[str] = PNG
-) -> None:
+def plot_weights(w: np.ndarray, image_shape: tuple[int, int, int], path: Path, title: str) -> None:
     """Write a figure of the tiles of the first `MOST_TILES` units of `w` (d, m), row by row from the top left.
 
     Every weight is a square of the same whole number of pixels. The title says how many units are shown, and how many
@@ -32,7 +29,7 @@ def plot_weights(
     broken = int((~np.isfinite(shown)).any(axis=0).sum())
     title += f"\n{'first ' if units > shown.shape[1] else ''}{shown.shape[1]} of {units} units"
     title += f", {broken} with weights that are not finite" if broken else ""
-    save(figure, path, f"{title}; grey is 0, each on its own scale", formats)
+    save(figure, path, f"{title}; grey is 0, each on its own scale")
 
 
 def weight_tiles(w: np.ndarray, image_shape: tuple[int, int, int]) -> np.ndarray:
@@ -53,8 +50,6 @@ def _mosaic(tiles: np.ndarray) -> np.ndarray:
     """Tiles (n, height, width, 3) side by side on white, one pixel apart, as uint8 RGB."""
     count, height, width, _ = tiles.shape
     columns = math.ceil(math.sqrt(count))
-    rows = -(-count // columns)
-    grid = np.full((rows * columns, height + 1, width + 1, 3), 255, dtype=np.uint8)
-    grid[:count, :height, :width] = np.rint(255.0 * tiles)
-    grid = grid.reshape(rows, columns, height + 1, width + 1, 3).swapaxes(1, 2)
-    return grid.reshape(rows * (height + 1), columns * (width + 1), 3)[:-1, :-1]
+    tiles = np.pad(np.rint(255.0 * tiles), ((0, -count % columns), (0, 1), (0, 1), (0, 0)), constant_values=255.0)
+    rows = tiles.reshape(-1, columns, height + 1, width + 1, 3).swapaxes(1, 2)
+    return rows.reshape(-1, columns * (width + 1), 3)[:-1, :-1].astype(np.uint8)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from textwrap import fill
+from typing import NamedTuple
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
@@ -26,8 +27,7 @@ MOST_ROWS = 100  # of a table or a list in Markdown and HTML; runs.csv has all
 _TEMPLATES = Path(__file__).with_name("templates")
 
 
-@dataclass(frozen=True)
-class Heading:
+class Heading(NamedTuple):
     """A heading; level 1 is the title. The table of contents lists headings with an anchor."""
 
     words: str
@@ -35,8 +35,7 @@ class Heading:
     anchor: str = ""
 
 
-@dataclass(frozen=True)
-class Paragraph:
+class Paragraph(NamedTuple):
     """A paragraph of prose. kind: "" is plain, "note" explains in small letters, "banner" is a warning in a box."""
 
     words: str
@@ -50,15 +49,13 @@ class List:
     lines: Sequence[str]
 
 
-@dataclass(frozen=True)
-class TableBlock:
+class TableBlock(NamedTuple):
     """A table with its note."""
 
     table: Table
 
 
-@dataclass(frozen=True)
-class Picture:
+class Picture(NamedTuple):
     """A PNG file in ``folder``: Markdown links it, a page holds its bytes. alt: for readers who do not see it."""
 
     file_name: str
@@ -71,16 +68,14 @@ class Commands(List):
     """What to type into a terminal, one command a line."""
 
 
-@dataclass(frozen=True)
-class Details:
+class Details(NamedTuple):
     """Blocks that a reader of a page opens by a click; on paper they are open."""
 
     words: str
     blocks: Sequence[Block]
 
 
-@dataclass(frozen=True)
-class Links:
+class Links(NamedTuple):
     """Links to other documents: (words, relative address without .html or .md, what follows)."""
 
     items: Sequence[tuple[str, str, str]]

@@ -52,13 +52,10 @@ def write_runs_page(paths: Sequence[Path], out: Path, title: str | None = None) 
     of = [_sweep_name(name, sweep) for name, sweep in runs.sweeps.items()] or [path.resolve().name for path in paths]
     words = title or f"Runs of {listed(list(dict.fromkeys(of)))}"
 
-    def blocks(folder: Path) -> list[Block]:
-        shown = runs_blocks(runs, folder, "report-")
-        begin = [Heading(words, 1), *banner([runs]), Heading("Summary", 2, "summary"), List(_summary(runs))]
-        end = [*settings_blocks([("", runs)]), *command_blocks(sweep_commands(runs)), *machine_blocks([runs])]
-        return [*begin, Heading("Runs", 2, "runs"), *shown, *end]
-
-    return write_report(out, words, blocks)
+    begin = [Heading(words, 1), *banner([runs]), Heading("Summary", 2, "summary"), List(_summary(runs))]
+    begin.append(Heading("Runs", 2, "runs"))
+    end = [*settings_blocks([("", runs)]), *command_blocks(sweep_commands(runs)), *machine_blocks([runs])]
+    return write_report(out, words, lambda folder: [*begin, *runs_blocks(runs, folder, "report-"), *end])
 
 
 def _sweep_name(name: str, sweep: Sweep) -> str:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -18,7 +18,7 @@ from kls.analysis.wording import capital, counted, listed, sample_text, scale, s
 from kls.errors import UserError
 from kls.plots.intervals import MOST_SERIES, Point, Series, plot_intervals
 from kls.plots.learning_curves import GroupCurve, plot_learning_curves
-from kls.plots.search import MOST_PANELS, Mark, SearchPanel, Trials, plot_search
+from kls.plots.search import MOST_PANELS, Mark, SearchPanel, plot_search
 from kls.plots.style import Band
 from kls.records import names
 from kls.report.document import Picture
@@ -48,28 +48,25 @@ def search_pictures(runs: Runs, folder: Path, stem: str, score: str = names.VAL_
         confirmed = group_runs(own.chosen(confirming), score) if confirming.any() else None
         caption = [f"{capital(score_name(score))} of every trial; bars at the bottom are the intervals searched."]
         panels = [_panel(search, confirmed, score, len(heads) == 1, caption) for search in found]
-        name, title = (
-            f"{stem}search{f'-{len(drawn) + 1}' if drawn else ''}.png",
-            f"Search of {listed(list(heads.values()))}",
-        )
+        name, title = _name(stem, "search", drawn), f"Search of {listed(list(heads.values()))}"
         plot_search(panels, score_axis(score), folder / name, title, FORMATS, lower_is_better=scale(score) == 1)
         drawn.append(Picture(name, " ".join(caption), "Scores of trials against the settings searched", folder))
     return drawn
 
 
+def _name(stem: str, kind: str, drawn: Sequence[Picture]) -> str:
+    return f"{stem}{kind}{f'-{len(drawn) + 1}' if drawn else ''}.png"
+
+
 def _panel(search: Search, confirmed: Groups | None, score: str, alone: bool, caption: list[str]) -> SearchPanel:
-    """Trials by stage, the best and the confirmed one; a single setting has a smooth curve, told in ``caption``."""
-    factor, found, trials, mark, band = scale(score), search.trials, list[Trials](), None, None
-    for stage in found["stage"].unique():
-        part = found[equal_to(found["stage"], stage)]
-        x, y, diverged = (part[column].to_numpy() for column in ("x", "score", "diverged"))
-        trials.append(Trials(stage or "trials", x, factor * y, diverged.astype(bool), search.ranges.get(stage)))
-    means = found.groupby("x")["score"].mean()
+    """Trials, the best and the confirmed one; a single setting has a smooth curve, told in ``caption``."""
+    factor, trials, mark, band = scale(score), search.trials, None, None
+    means = trials.groupby("x")["score"].mean()
     top = int(means.argmax() if factor > 1 else means.argmin())
     best = Mark(means.index[top], factor * means.iloc[top], f"best trial: {search.head} {means.index[top]:.4g}")
     if confirmed is not None and len(confirmed.table) and (sample := confirmed.samples(0)).n:
-        at, (mean, low, high) = confirmed.runs.frame[search.key][confirmed.first[0]], _with_interval(sample)
-        epochs = str(confirmed.table[BUDGET][0]).removesuffix(".0")
+        at, (mean, low, high) = confirmed.runs.frame[search.key][confirmed.first[0]], _shown(sample, confirmed.runs)
+        epochs = f"{confirmed.table[BUDGET].astype(float)[0]:.4g}"
         text = f"confirmed, {epochs} epochs: {sample_text(sample)}"
         mark = Mark(at, mean, text, low, high) if is_number(at) else None
     means = means[means.index > 0] if search.log else means
@@ -79,27 +76,36 @@ def _panel(search: Search, confirmed: Groups | None, score: str, alone: bool, ca
         ends = f"95 % interval {curve.place.low:.2g} to {curve.place.high:.2g}"
         place = f"{search.head} {curve.place.centre:.2g} ({ends})"
         caption.append(f"The smooth curve of {search.section} is highest at {place}.")
-    axis = setting_axis(search.key, search.head)
-    return SearchPanel(axis, search.log, search.section, trials, best, mark, band)
+    stage, diverged = trials["stage"].fillna("trials").to_numpy(), trials["diverged"].to_numpy(bool)
+    values, axis = (trials["x"].to_numpy(), factor * trials["score"].to_numpy()), setting_axis(search.key, search.head)
+    return SearchPanel(axis, search.log, search.section, *values, stage, diverged, search.ranges, best, mark, band)
 
 
-def _with_interval(sample: Sample) -> tuple[float, float, float]:
-    """Mean and the ends of its interval as shown."""
-    interval, factor = sample.interval, scale(sample.score)
-    return factor * sample.mean, factor * interval.low, factor * interval.high
+def _shown(sample: Sample, runs: Runs) -> tuple[float, float, float]:
+    """Mean and interval as shown; the interval is NaN where only some seeds learn, for scores of two modes."""
+    ends, factor = sample.interval, scale(sample.score)
+    if 0 < runs.learned(sample.score, sample.values.to_numpy()).sum() < sample.n:
+        return factor * sample.mean, math.nan, math.nan
+    return factor * sample.mean, factor * ends.low, factor * ends.high
 
 
 def section_pictures(groups: Groups, folder: Path, stem: str, where: str, curves: int) -> list[Picture]:
-    """Learning curves, and means with intervals if some groups have several runs.
+    """Learning curves; and means against the setting with the most values, numbers first, if groups have several runs.
 
     where: the section, for titles. curves: how many groups a picture of learning curves shows, 0 for no such picture.
     A history that cannot be read adds a line to the warnings of the runs.
     """
-    places = [i for i, n in enumerate(groups.table[f"{groups.score}_n"]) if n]
-    keys = differing(groups.table.loc[places], groups.keys)
+    n = groups.table[f"{groups.score}_n"]
+    places = n.index[n > 0].tolist()
     drawn = _learning_curves(groups, places, folder, stem, where, curves) if curves and places else []
-    several = bool(keys) and (groups.table[f"{groups.score}_n"] > 1).any()
-    return drawn + (_means(groups, keys, folder, f"{stem}means.png", where) if several else [])
+    values = {key: groups.table[key].unique() for key in differing(groups.table.loc[places], groups.keys)}
+    if values and n.gt(1).any():
+        numeric = [key for key, own in values.items() if len(own) > 2 and all(map(is_number, own))]
+        column = max(numeric or values, key=lambda key: len(values[key]))
+        title = f"{capital(score_name(groups.score))} by {groups.runs.heads([column])[column]}: {where}"
+        rows = [key for key in values if key != column]
+        drawn += means_picture(groups, rows, column, folder, f"{stem}means.png", title)
+    return drawn
 
 
 def _learning_curves(
@@ -115,8 +121,7 @@ def _learning_curves(
     for model, part in parts.items():
         lines = [line for i in part if (line := _curve(groups, i, labels[i])) is not None]
         if lines:
-            name = f"{stem}curves{f'-{len(drawn) + 1}' if drawn else ''}.png"
-            title = f"Learning curves: {where}{model and ', '}{model}"
+            name, title = _name(stem, "curves", drawn), f"Learning curves: {where}{model and ', '}{model}"
             plot_learning_curves(lines, folder / name, title, FORMATS)
             bands = ", with bands of one standard deviation" if groups.averaged_over else ""
             caption = f"{title}; {groups.seeds_text}{bands}."
@@ -140,30 +145,24 @@ def _curve(groups: Groups, place: int, label: str) -> GroupCurve | None:
     return GroupCurve(text, scores[_SCORES[0]].index.to_numpy(), {s: table.to_numpy().T for s, table in scores.items()})
 
 
-def _means(groups: Groups, keys: Sequence[str], folder: Path, name: str, where: str) -> list[Picture]:
-    """Means against the setting with the most values, numbers first; the other settings as colours."""
-    values = {key: groups.table[key].unique() for key in keys}
-    numeric = [key for key in keys if len(values[key]) > 2 and all(map(is_number, values[key]))]
-    column = max(numeric or keys, key=lambda key: len(values[key]))
-    title = f"{capital(score_name(groups.score))} by {groups.runs.heads([column])[column]}: {where}"
-    return means_picture(groups, [key for key in keys if key != column], column, folder, name, title)
-
-
 def means_picture(
     groups: Groups, rows: Sequence[str], column: str, folder: Path, name: str, title: str
 ) -> list[Picture]:
     """Means with intervals against the setting ``column``, a colour a row; none if there are too many of either."""
-    cells = pivot(groups, rows, column)
+    cells, factor = pivot(groups, rows, column), scale(groups.score)
     numeric = len(cells.values) > 2 and all(map(is_number, cells.values))
-    x: list[Any] = cells.values if numeric else cells.columns
-    if len(cells.rows) > MOST_SERIES or (not numeric and len(x) > _MOST_CATEGORIES):
+    if len(cells.rows) > MOST_SERIES or (not numeric and len(cells.values) > _MOST_CATEGORIES):
         return []
-    series = []
+    x, series = cells.values if numeric else range(len(cells.values)), []
     for label, line in zip(cells.rows, cells.cells, strict=True):
         shown = [(at, sample) for at, sample in zip(x, line, strict=True) if sample is not None]
-        dots = [Point(at, scale(groups.score) * s.values.to_numpy(), *_with_interval(s)) for at, s in shown]
-        series.append(Series(label, dots))
+        points = [Point(at, factor * s.values.to_numpy(), *_shown(s, groups.runs)) for at, s in shown]
+        series.append(Series(label, points))
+    left_out = any(len(point.values) > 1 and math.isnan(point.low) for one in series for point in one.points)
     log = numeric and min(x) >= 0 and max(x) >= _LOG_FROM * min(value for value in x if value > 0)
-    axis = setting_axis(column, cells.head)
-    plot_intervals(series, axis, score_axis(groups.score), folder / name, title, FORMATS, log_x=log, dot="one run")
-    return [Picture(name, f"{title}; a bar is the 95 % interval of the mean.", "Means with intervals", folder)]
+    plot_intervals(
+        series, setting_axis(column, cells.head), score_axis(groups.score), folder / name, title, FORMATS, log_x=log,
+        dot="one run", rows=() if numeric else [(text, "") for text in cells.columns],
+    )  # fmt: skip
+    caption = f"{title}; a bar is the 95 % interval of the mean" + ", left out where only some seeds learn" * left_out
+    return [Picture(name, f"{caption}.", "Means with intervals", folder)]

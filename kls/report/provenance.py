@@ -30,29 +30,30 @@ def settings_blocks(named: Sequence[tuple[str, Runs]]) -> list[Block]:
     keys = [key for key in dict.fromkeys(key for _, runs in named for key in runs.settings) if key not in SEEDS]
     frame = pd.concat([runs.frame.reindex(columns=["model", *keys]) for _, runs in named], ignore_index=True)
     usual = {key: Counter(map(sort_key, frame[key])).most_common(1)[0][0] for key in keys}
-    texts = {key: next(setting_text(value) for value in frame[key] if sort_key(value) == usual[key]) for key in keys}
     of_model = [key for key in keys if key.startswith("model.") and determined(frame, key, ["model"])]
-    shapes, heads, rows = [key for key in of_model if len(_distinct(frame, key)) > 1], short_names(keys, keys), []
+    heads, rows = short_names(keys, keys), []
     for name, runs in named:
         stages = [stage.name for sweep in runs.sweeps.values() for stage in sweep.stages]
         for stage in sorted(runs.frame["stage"].unique(), key=lambda s: stages.index(s) if s in stages else -1):
             part = runs.frame[equal_to(runs.frame["stage"], stage)]
             found = {key: _distinct(part, key) for key in keys if key not in of_model}
             other = [key for key, values in found.items() if values and list(map(sort_key, values)) != [usual[key]]]
-            unusual = "; ".join(f"{heads[key]} {_values(found[key])}" for key in other) or "-"
-            seeds, models = _values(_distinct(part, "seed")), _values(_distinct(part, "model"))
-            row = {"stage": setting_text(stage), "runs": f"{len(part):,}", "seeds": seeds, "models": models}
-            rows.append({**({"step": name} if len(named) > 1 else {}), **row, "unusual settings": unusual})
+            unusual = "; ".join(f"{heads[key]} {_values(part, key)}" for key in other) or "-"
+            row = {"stage": setting_text(stage), "runs": f"{len(part):,}", "seeds": _values(part, "seed")}
+            row |= {"models": _values(part, "model"), "unusual settings": unusual}
+            rows.append({"step": name, **row} if len(named) > 1 else row)
     table = rows_table(rows, ("stage", "seeds", "models", "unusual settings"))
     blocks: list[Block] = [Heading("Settings", 2, "settings"), TableBlock(table)]
+    shapes = {key: heads[key] for key in of_model if len(_distinct(frame, key)) > 1}
     if shapes:
         networks = frame.drop_duplicates("model").sort_values("model", key=lambda values: values.map(str))
-        shown = {"model": "model"} | {key: heads[key] for key in shapes}
+        shown = {"model": "model", **shapes}
         rows = [{head: setting_text(row[key]) for key, head in shown.items()} for row in networks.to_dict("records")]
         blocks += [Paragraph("The models:"), TableBlock(rows_table(rows, [*shown.values()]))]
+    texts = {key: next(setting_text(value) for value in frame[key] if sort_key(value) == usual[key]) for key in keys}
     rest = [{"setting": key, "usual value": text} for key, text in texts.items() if key not in shapes]
-    whole = [TableBlock(rows_table(rest, ["usual value"]))]
-    return [*blocks, Details(f"The usual values of {counted(len(rest), 'setting')}", whole)]
+    whole = TableBlock(rows_table(rest, ["usual value"]))
+    return [*blocks, Details(f"The usual values of {counted(len(rest), 'setting')}", [whole])]
 
 
 def _distinct(frame: pd.DataFrame, key: str) -> list[Any]:
@@ -61,8 +62,9 @@ def _distinct(frame: pd.DataFrame, key: str) -> list[Any]:
     return [values[place] for place in sorted(values) if place != sort_key(None)]
 
 
-def _values(values: Sequence[Any]) -> str:
-    """All of a few values; the ends and number of many."""
+def _values(frame: pd.DataFrame, key: str) -> str:
+    """All of a few values of a column; the ends and number of many."""
+    values = _distinct(frame, key)
     if len(values) > _MOST_VALUES and all(map(is_number, values)):
         return f"{setting_text(values[0])} to {setting_text(values[-1])} ({len(values)} values)"
     return listed(list(map(setting_text, values))) or "-"
@@ -77,9 +79,9 @@ def command_blocks(commands: Sequence[str]) -> list[Block]:
 
 def sweep_commands(runs: Runs) -> list[str]:
     """The command of each sweep that the runs are part of."""
-    begin, sweeps = ["python", "-m", "kls.train", "--multirun"], [s for s in runs.sweeps.values() if s.overrides]
-    folders = [["--config-dir", sweep.config_dir] if sweep.config_dir else [] for sweep in sweeps]
-    return [shlex.join([*begin, *folder, *s.overrides]) for s, folder in zip(sweeps, folders, strict=True)]
+    sweeps = [sweep for sweep in runs.sweeps.values() if sweep.overrides]
+    given = [[*(["--config-dir", s.config_dir] if s.config_dir else []), *s.overrides] for s in sweeps]
+    return [shlex.join(["python", "-m", "kls.train", "--multirun", *words]) for words in given]
 
 
 def machine_blocks(several: Sequence[Runs]) -> list[Block]:
@@ -89,8 +91,7 @@ def machine_blocks(several: Sequence[Runs]) -> list[Block]:
     frame, lines = pd.concat([runs.frame for runs in several], ignore_index=True), list[str]()
     for name, part in frame.dropna(subset=["data"]).groupby("data", sort=False):
         sizes = [f"{' or '.join(f'{n:,}' for n in _distinct(part, k))} {words}" for k, words in _SPLITS.items()]
-        fingerprints = _values(_distinct(part, "data_fingerprint"))
-        lines.append(f"Data set {name}: {', '.join(sizes)} pictures; fingerprint {fingerprints}.")
+        lines.append(f"Data set {name}: {', '.join(sizes)} pictures; fingerprint {_values(part, 'data_fingerprint')}.")
     facts = [(words, list(map(str, _distinct(frame, key)))) for key, words in _MACHINE.items()]
     machine = [f"{words} {listed(values)}" for words, values in facts if values]
     times = frame.reindex(columns=["seconds", "population"]).apply(pd.to_numeric, errors="coerce")

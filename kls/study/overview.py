@@ -10,7 +10,7 @@ import numpy as np
 
 from kls.analysis.statistics import LEVEL, Interval, holm, sd_ratio
 from kls.analysis.tables import rows_table
-from kls.analysis.wording import counted, duration, is_accuracy, score_name
+from kls.analysis.wording import counted, duration, is_accuracy
 from kls.config.study_file import Optimum, Study
 from kls.errors import UserError
 from kls.report.document import Block, Heading, Links, List, Paragraph, TableBlock
@@ -19,7 +19,7 @@ from kls.report.provenance import machine_blocks
 from kls.study.findings.common import p_text
 from kls.study.findings.optimum import best_of
 from kls.study.page import Part, part_of, study_banner, summary_blocks, times_block
-from kls.study.published import INSIDE, Compared, counts_text, figure_text, published_picture
+from kls.study.published import INSIDE, Compared, counts_text, figure_text, full_name, published_picture
 from kls.study.results import Results, StepResult
 
 _TITLE = "Overview of the studies"
@@ -77,7 +77,7 @@ def _shared(parts: Sequence[Part], folder: Path) -> list[Block]:
     rows, named, tests = list[dict[str, str]](), list[tuple[str, Compared]](), list[tuple[str, Interval, float]]()
     for by in shared:
         first, everything = [own[0] for own in by.values()], [c for own in by.values() for c in own]
-        what = f"{min((c.figure.what for c in everything), key=len)}, {score_name(first[0].figure.score)}"
+        what = min((full_name(c.figure) for c in everything), key=len)
         cells = {key: "; ".join(figure_text(c.figure) for c in by.get(key, [])) or "-" for key in studies}
         judged = [c.verdict == INSIDE for c in everything if c.expected.known]
         ours = {"ours": first[0].text, "inside ours": f"{sum(judged)} of {len(judged)}"}

@@ -17,10 +17,10 @@ from kls.analysis.tables import rows_table
 from kls.analysis.wording import counted, is_accuracy, mean_sd, range_text, score_head, score_name, signed
 from kls.config.study_file import Figure
 from kls.errors import UserError
-from kls.plots.published import PublishedRow, plot_published
+from kls.plots.intervals import Point, Series, plot_intervals
 from kls.report.document import Block, Heading, List, Paragraph, Picture, TableBlock
 from kls.report.pictures import FORMATS
-from kls.study.findings.common import learned, modes_text
+from kls.study.findings.common import modes_text
 from kls.study.results import StepResult
 
 PUBLISHED_ON = "CIFAR-10"
@@ -29,6 +29,7 @@ CHANCE, SOME_LEARN, ONE_RUN, NOT_RUN = "both at chance", "only some seeds learn"
 OTHER_DATA = "other data"
 
 _CLOSE, _ROUNDING = 0.01, 1e-9
+_FARTHEST = 3.0  # in a picture, times the median of what its rows reach
 _UNKNOWN = Interval(math.nan, math.nan, math.nan)
 _DEFINITION = (
     "Inside: the published figure is in the 95 % interval in which our runs expect it, mean ± t sqrt(sd² (1/n + 1/m) + "
@@ -75,7 +76,7 @@ def _judged(figure: Figure, runs: Runs, ours: Sample) -> tuple[str, Interval]:
     values, value, variance = ours.values.to_numpy(), figure.value, 0.0
     if ours.data != PUBLISHED_ON:
         return OTHER_DATA, _UNKNOWN
-    if is_accuracy(figure.score) and not learned(runs, figure.score, np.r_[values, value]).any():
+    if not runs.learned(figure.score, np.r_[values, value]).any():
         return CHANCE, _UNKNOWN
     if modes_text(runs, ours) or ours.n < 2:
         return ONE_RUN if ours.n < 2 else SOME_LEARN, _UNKNOWN
@@ -121,7 +122,7 @@ def published_blocks(compared: Sequence[Compared], folder: Path) -> list[Block]:
         Heading("Published and measured", 2, "published"),
         TableBlock(rows_table(rows, ["score", "published lies"])),
     ]
-    picture = published_picture([(f"{c.figure.what}, {score_name(c.figure.score)}", c) for c in compared], folder)
+    picture = published_picture([(full_name(c.figure), c) for c in compared], folder)
     return [*blocks, List(notes), Paragraph(_DEFINITION, "note"), *picture] if compared else []
 
 
@@ -131,19 +132,41 @@ def figure_text(figure: Figure) -> str:
     return text + (f" (n={figure.n})" if figure.n > 1 else "")
 
 
+def full_name(figure: Figure) -> str:
+    """What it is, and its score, such as "3 layers, test accuracy", of "3 layers" as of "3 layers, test"."""
+    score = score_name(figure.score)
+    return f"{figure.what.removesuffix(f', {score.split()[0]}')}, {score}"
+
+
 def published_picture(named: Sequence[tuple[str, Compared]], folder: Path) -> list[Picture]:
-    """Ours minus published of the accuracies that can be compared, a row a figure with its name; none without any."""
-    rows, judged = list[PublishedRow](), list[bool]()
-    for name, c in named:
-        if c.ours is not None and not math.isnan(c.difference) and is_accuracy(c.figure.score):
-            own, value = c.ours.values.to_numpy(), c.figure.value
-            low, high = 100.0 * (c.expected.low - value), 100.0 * (c.expected.high - value)
-            rows.append(PublishedRow(name, 100.0 * (own - value), low, high, c.figure.sd, c.verdict))
-            judged += [c.verdict == INSIDE] if c.expected.known else []
-    if not rows:
+    """Ours minus published, a row a figure with its name, of the accuracies that can be compared; none without any.
+
+    The colour says whether our interval holds the published figure, which is the line at 0. What lies far off the
+    other rows is an arrow at the edge.
+    """
+    shown = [(name, c) for name, c in named if not math.isnan(c.difference) and is_accuracy(c.figure.score)]
+    if not shown:
         return []
-    plot_published(rows, folder / "report-published.png", "Published and measured accuracies", FORMATS)
-    far = max(rows, key=lambda row: abs(row.differences.mean()))
-    held, by = f"{sum(judged)} of {len(judged)} intervals hold the published figure", f"{far.differences.mean():+.2f}"
-    caption = f"Ours minus published, in points: {held}; our mean is farthest from {far.label}, by {by} points."
-    return [Picture("report-published.png", caption, "Our runs minus published accuracies, a row a figure", folder)]
+    inside, outside, unknown, published = [list[Point]() for _ in range(4)]
+    rows, reach = [], []
+    for place, (name, c) in enumerate(shown):
+        assert c.ours is not None
+        ours, sd = 100.0 * (c.ours.values.to_numpy() - c.figure.value), c.figure.sd
+        ends = [100.0 * (end - c.figure.value) for end in (c.expected.low, c.expected.high)]
+        kind = unknown if not c.expected.known else inside if c.verdict == INSIDE else outside
+        kind.append(Point(place, ours, 100.0 * c.difference, *ends))
+        published += [Point(place, np.empty(0), 0.0, -sd, sd)] if sd is not None else []
+        rows.append((f"{name} (n={c.ours.n})", f"{100.0 * c.difference:+.2f}  {c.verdict}"))
+        reach.append(np.nanmax(np.abs([*ours, *ends])))
+    labels = ("published inside our interval", "published outside", "no interval", "published ± 1 sd")
+    series = [Series(*one) for one in zip(labels, (inside, outside, unknown, published), strict=True)]
+    plot_intervals(
+        series, "", "Ours minus published (percentage points)", folder / "report-published.png",
+        "Published and measured accuracies", FORMATS, dot="one of our seeds", rows=rows,
+        mean="our mean and 95 % prediction interval of a run", farthest=_FARTHEST * float(np.median(reach)) or np.inf,
+    )  # fmt: skip
+    far, c = max(shown, key=lambda row: abs(row[1].difference))
+    held = f"{len(inside)} of {len(inside) + len(outside)} intervals hold the published figure"
+    farthest = f"our mean is farthest from {far}, by {100.0 * c.difference:+.2f} points"
+    caption, alt = f"Ours minus published, in points: {held}; {farthest}.", "Our runs minus published accuracies"
+    return [Picture("report-published.png", caption, f"{alt}, a row a figure", folder)]

@@ -67,7 +67,7 @@ def finish(settings: Settings, folder: Path) -> float:
 
 def draw(folder: Path) -> None:
     """Write curves.png, and weights.png where the network's inputs are pixels."""
-    from kls.plots.run_curves import plot_run_curves
+    from kls.plots.learning_curves import plot_run_curves
     from kls.plots.weights import plot_weights
 
     run = RunFolder(folder)

@@ -6,14 +6,9 @@ import math
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
-
 from kls.analysis.groups import Sample
 from kls.analysis.runs import DATA, Runs
-from kls.analysis.statistics import learns
 from kls.analysis.wording import is_accuracy, listed, number, unit
-
-_CLASSES = 10  # of older runs, which do not say how many their data have
 
 
 class Context(NamedTuple):
@@ -28,17 +23,9 @@ class Context(NamedTuple):
     tests: int = 0
 
 
-def learned(runs: Runs, score: str, values: np.ndarray) -> np.ndarray:
-    """Which accuracies (n,) are above what a guess can reach, bool; ``runs`` say of how many pictures and classes."""
-    pictures = next(column for column in ("n_train", "n_val", "n_test") if f"{column[2:]}_" in score)
-    known = runs.frame.reindex(columns=["classes", pictures])
-    classes = min(known["classes"].dropna(), default=_CLASSES)
-    return learns(values, 1.0 / classes, int(min(known[pictures].dropna())))
-
-
 def learn_text(runs: Runs, sample: Sample) -> tuple[int, str]:
     """How many seeds learn, and the range of their scores, such as "29.00 to 47.00 %"; "" if none does."""
-    own = sample.values[learned(runs, sample.score, sample.values.to_numpy())]
+    own = sample.values[runs.learned(sample.score, sample.values.to_numpy())]
     ends = dict.fromkeys(number(sample.score, end) for end in (own.min(), own.max()))
     return len(own), " to ".join(ends) + unit(sample.score) if len(own) else ""
 
