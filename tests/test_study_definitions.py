@@ -17,8 +17,8 @@ from kls.config.settings import Settings
 from kls.config.study_file import Figure, Study, read_study
 from kls.config.validation import validate, validate_group
 from kls.errors import UserError
-from kls.study import catalogue, miniature
-from kls.study.plan import Task, plan, read_sweep_file
+from kls.study import catalogue
+from kls.study.plan import Task, plan, read_sweep_file, small_stage
 from kls.sweep.stages import Search, Stage
 
 ROOT = project_root()
@@ -278,10 +278,10 @@ def test_names(tmp_path: Path) -> None:
 
 def test_a_miniature_keeps_what_a_stage_is() -> None:
     stages = stages_of("perrot2024")
-    small = Search.model_validate({"stages": [miniature.small_stage(stage).model_dump() for stage in stages]}).stages
+    small = Search.model_validate({"stages": [small_stage(stage).model_dump() for stage in stages]}).stages
     assert [stage.n_trials for stage in small] == [4, 4, 4, 4, 2]
     assert [stage.params["lam"].narrow for stage in small[1:4]] == [stage.params["lam"].narrow for stage in stages[1:4]]
-    (data,) = map(miniature.small_stage, stages_of("best_lam_by_data"))
+    (data,) = map(small_stage, stages_of("best_lam_by_data"))
     assert data.params["data.n_train"].values == [100, 300, 900]
     assert (data.params["lam"].steps, data.params["seed"].values) == (4, [0, 1])
 

@@ -59,7 +59,7 @@ def _ran(steps: Sequence[StepResult]) -> str:
     there = [result for result in steps if result.is_there]
     runs = counted(sum(len(result.runs.frame) for result in there if result.runs is not None), "run")
     checks = counted(sum(len(result.gradients) for result in there), "gradient check")
-    time = duration(sum(result.seconds or 0.0 for result in there))
+    time = duration(sum(result.record.seconds for result in there if result.record))
     return f"{len(there)} of {counted(len(steps), 'step')} have been run: {runs} and {checks}, in {time} of wall time."
 
 

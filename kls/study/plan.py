@@ -1,7 +1,11 @@
-"""What studies run: one task for each folder of a step, with its commands."""
+"""What studies run: one task for each folder of a step, with its commands; whole, or in miniature.
+
+A miniature has few pictures of the embedded data, few steps and few trials; every stage is still there.
+"""
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 from collections.abc import Sequence
@@ -17,8 +21,13 @@ from kls.errors import UserError
 from kls.records import names
 from kls.records.checked import parse_yaml
 from kls.records.small_files import read_yaml_text
-from kls.study import miniature
 from kls.sweep.stages import Search, Stage
+
+_SMALL_DATA = ("data=synthetic", "data.n_train=3000", "data.n_val=500", "data.n_test=500")
+_SMALL = (*_SMALL_DATA, "evaluation.n_train=500", "optimizer.schedule.n_s=20", "hydra.launcher.n_jobs=1")
+_LONGEST = {"optimizer.schedule.n_s": 20, "optimizer.schedule.epochs": 1, "optimizer.schedule.steps": 40}
+_TRIALS, _SEEDS, _VALUES = 4, 2, 5
+_PICTURES = 50  # times fewer, if a stage searches data.n_train
 
 
 @dataclass(frozen=True)
@@ -58,8 +67,7 @@ def plan(studies: Sequence[Study], root: Path, out: Path, settings: Sequence[str
     root: of the project. settings: overrides of all steps; a step's own win. smoke: in miniature.
     Raises UserError if two steps of one folder differ.
     """
-    tasks: dict[str, Task] = {}
-    owners: dict[str, str] = {}
+    tasks, owners = dict[str, Task](), dict[str, str]()
     for study in studies:
         for step in study.steps:
             task = _task(step, root, out / names.STEPS / step.folder, settings, smoke)
@@ -72,14 +80,14 @@ def plan(studies: Sequence[Study], root: Path, out: Path, settings: Sequence[str
 
 def _task(step: Step, root: Path, folder: Path, settings: Sequence[str], smoke: bool) -> Task:
     if step.gradients is not None:
-        small = miniature.DATA if smoke else ()
+        small = _SMALL_DATA if smoke else ()
         return Task(folder, [
             ["kls.gradcheck", *settings, *overrides, *small, f"hydra.run.dir={_value(folder / label)}"]
             for label, overrides in step.gradients.items()
         ])  # fmt: skip
     content, stages = read_sweep_file(root / "sweeps" / f"{step.sweep}.yaml")
-    stages = [miniature.small_stage(stage) for stage in stages] if smoke else stages
-    overrides = [*step.overrides, *(miniature.overrides(stages) if smoke else ())]
+    stages = [small_stage(stage) for stage in stages] if smoke else stages
+    overrides = [*step.overrides, *(_small_settings(stages) if smoke else ())]
     command = ["kls.train", "--multirun", f"sweeps={step.sweep}", "plots=false", *settings, *overrides]
     return Task(folder, [[*command, f"hydra.sweep.dir={_value(folder)}"]], stages, content)
 
@@ -100,3 +108,44 @@ def read_sweep_file(path: Path) -> tuple[Any, list[Stage]]:
     except (KeyError, TypeError) as error:
         raise UserError(f"{path}: holds no stages ({error})") from None
     return content, validate_group(Search, {"stages": stages}, str(path)).stages
+
+
+def small_stage(stage: Stage) -> Stage:
+    """The stage with few trials, steps, seeds and values of any other setting, and short budgets."""
+    content = _plain(stage)
+    for name, parameter in content.get("params", {}).items():
+        if "values" in parameter:
+            parameter["values"] = _few(name, parameter["values"])
+        if "steps" in parameter:
+            parameter["steps"] = min(parameter["steps"], _TRIALS)
+    if stage.trials is not None:
+        content["trials"] = min(stage.trials, _TRIALS)
+    if stage.confirm is not None:
+        content["confirm"]["seeds"] = min(stage.confirm.seeds, _SEEDS)
+    return Stage.model_validate(content | {"budget": [_short(override) for override in stage.budget]})
+
+
+def _few(name: str, values: list[Any]) -> list[Any]:
+    if name == "seed":
+        return values[:_SEEDS]
+    values = values if len(values) <= _VALUES else [values[0], values[len(values) // 2], values[-1]]
+    if name == "data.n_train":
+        values = list(dict.fromkeys(value and max(value // _PICTURES, 100) for value in values))
+    return values
+
+
+def _short(override: str) -> str:
+    key, _, value = override.partition("=")
+    return f"{key}={min(int(value), _LONGEST[key])}" if key in _LONGEST and value.isdecimal() else override
+
+
+def _small_settings(stages: Sequence[Stage]) -> list[str]:
+    """What makes the runs of a sweep small, except in what is searched, and its stages, which are small already."""
+    searched = {name for stage in stages for name in stage.params}
+    settings = [override for override in _SMALL if override.split("=")[0] not in searched]
+    text = json.dumps([_plain(stage) for stage in stages], ensure_ascii=False, separators=(",", ":"))
+    return [*settings, "hydra.sweeper.stages=" + re.sub(r'"([^"\\]+)":', r"\1:", text)]  # Hydra quotes no keys
+
+
+def _plain(stage: Stage) -> dict[str, Any]:
+    return stage.model_dump(by_alias=True, exclude_defaults=True)
