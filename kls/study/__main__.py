@@ -13,8 +13,6 @@ OUT/<study>/report.html and report.md, the overview OUT/report.html; once it is 
 are in OUT/steps/.
 """
 
-from __future__ import annotations
-
 import argparse
 import sys
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """Which studies there are, found by name, and what they say of themselves and would run."""
 
-from __future__ import annotations
-
 import math
 import textwrap
 from collections.abc import Mapping
@@ -10,7 +8,7 @@ from pathlib import Path
 from tabulate import tabulate
 
 from kls.analysis.wording import counted, mean_sd, score_name, unit
-from kls.config.study_file import Figure, Study, read_study
+from kls.config.study_file import Study, read_study
 from kls.errors import UserError
 from kls.records.escape import shortened
 from kls.study.plan import Task
@@ -32,16 +30,19 @@ def find(name: str, root: Path) -> list[Study]:
     if not chosen and Path(name).suffix in (".yaml", ".yml") and "\0" not in name:
         return [read_study(Path(name))]
     if not chosen:
-        there_are = ", ".join([*(study.key for study in studies), ALL])
-        text = shortened(name) or repr(name)
-        raise UserError(f"{text}: there is no such study; there are {there_are}, or give the path of a YAML file")
+        there = ", ".join([*(study.key for study in studies), ALL])
+        begin = f"{shortened(name) or repr(name)}: there is no such study"
+        raise UserError(f"{begin}; there are {there}, or give the path of a YAML file")
     return chosen
 
 
 def describe(study: Study, tasks: Mapping[str, Task]) -> str:
     """Title, question, steps with their runs, and published figures, as lines."""
-    steps = [(step.name, str(tasks[step.folder]), step.what) for step in study.steps]
-    figures = [(figure.what, score_name(figure.score), _value(figure)) for figure in study.published]
+    steps, figures = [(step.name, str(tasks[step.folder]), step.what) for step in study.steps], []
+    for figure in study.published:
+        value = mean_sd(figure.score, figure.value, math.nan if figure.value_sd is None else figure.value_sd)
+        n = f" (n = {figure.n})" if figure.n > 1 else ""
+        figures.append((figure.what, score_name(figure.score), f"{value}{unit(figure.score)}{n}"))
     parts = [
         f"{study.key}: {study.title.removeprefix(f'{study.key}: ')}",
         *(textwrap.fill(text.strip(), WIDTH) for text in (study.asked, study.known) if text),
@@ -57,9 +58,3 @@ def dry_run(tasks: Mapping[str, Task]) -> str:
     lines = [line for name, task in tasks.items() for line in (f"{name}: {task}", *(f"  {c}" for c in task.lines))]
     runs = counted(sum(task.runs for task in tasks.values()), "run")
     return "\n".join([*lines, f"{counted(len(tasks), 'step')}, {runs}; nothing was run"])
-
-
-def _value(figure: Figure) -> str:
-    sd = math.nan if figure.value_sd is None else figure.value_sd
-    n = f" (n = {figure.n})" if figure.n > 1 else ""
-    return mean_sd(figure.score, figure.value, sd) + unit(figure.score) + n

@@ -1,7 +1,5 @@
 """The page of one study: what was asked, what came out, and all that shows it."""
 
-from __future__ import annotations
-
 import shutil
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
@@ -104,9 +102,9 @@ def _gradient_blocks(checks: Sequence[Gradients], folder: Path, stem: str) -> li
     """A table of all, a picture and a table of each; copies pictures to ``folder``, their names begin with ``stem``."""
     rows, pictures, tables = list[dict[str, str]](), list[Block](), list[Block]()
     for check in checks:
-        name, table = check.label.replace("_", " "), pd.DataFrame(check.rows).set_index("parameter", drop=False)
+        name, table = check.label.replace("_", " "), pd.DataFrame(check.rows).set_index("parameter")
         errors, kinks = table["largest_error"].astype(float), table["on_a_kink"].astype(int).sum()
-        worst, largest = errors.idxmax(), errors.groupby(errors.index.str.rstrip("0123456789")).max()
+        worst, largest = str(errors.idxmax()), errors.groupby(errors.index.str.rstrip("0123456789")).max()
         row = {"network": name, "parameters": str(len(table))}
         for kind, words in _PARAMETERS.items():
             row[f"largest of {words}"] = f"{largest[kind]:.1e}" if kind in largest else "-"
@@ -116,7 +114,7 @@ def _gradient_blocks(checks: Sequence[Gradients], folder: Path, stem: str) -> li
             caption = f"{capital(name)}: the largest relative error is {errors.max():.1e}, of {worst}."
             alt = f"Box plots of relative gradient errors of {name}, a box a parameter"
             pictures.append(Picture(f"{stem}{check.label}.png", caption, alt, folder))
-        cells = table.rename(columns=lambda head: head.replace("_", " ")).map(_cell).to_dict("records")
+        cells = [{head.replace("_", " "): _cell(text) for head, text in row.items()} for row in check.rows]
         tables.append(Details(f"Every parameter of {name}", [TableBlock(rows_table(cells))]))
     error = f"Relative error |ga - gn| / max(eps, |ga| + |gn|), {counted(len(checks), 'network')}"
     words = f"{error}: analytic gradients ga against central differences gn in float64."

@@ -3,8 +3,6 @@
 A miniature has few pictures of the embedded data, few steps and few trials; every stage is still there.
 """
 
-from __future__ import annotations
-
 import json
 import re
 import shlex

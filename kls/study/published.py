@@ -1,7 +1,5 @@
 """Published figures beside ours: one verdict each, their table and picture, and the counts of verdicts."""
 
-from __future__ import annotations
-
 import math
 from collections import Counter
 from collections.abc import Sequence
@@ -59,9 +57,9 @@ class Compared(NamedTuple):
 
 def compare(figure: Figure, result: StepResult) -> Compared:
     """A published figure beside the runs of its step."""
+    if result.runs is None:
+        return Compared(figure, None, NOT_RUN, "not run yet")
     try:
-        if result.runs is None:
-            raise UserError("not run yet")
         ours = select(result.runs, figure.where, figure.score, figure.rank, figure.near)
     except UserError as error:
         return Compared(figure, None, NOT_RUN, str(error))

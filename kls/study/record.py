@@ -1,7 +1,5 @@
 """step.json: what a step ran, how long it took in all, and whether it has ended."""
 
-from __future__ import annotations
-
 import json
 import shlex
 from pathlib import Path

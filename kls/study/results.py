@@ -1,7 +1,5 @@
 """What the steps of studies have left on disk: runs, gradient checks, commands and times."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple, TypeVar

@@ -1,7 +1,5 @@
 """Carries out the steps of studies: each once, whole, and again from where it was stopped."""
 
-from __future__ import annotations
-
 import importlib
 import multiprocessing
 import os
@@ -14,6 +12,7 @@ from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor, 
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from pathlib import Path
+from typing import Self
 
 from tqdm import tqdm
 
@@ -48,7 +47,7 @@ class Runner:
         self._bar = tqdm(total=total, initial=done, disable=None, smoothing=0, bar_format=_BAR)
         self._worker, self._pages = _Worker(), ThreadPoolExecutor(1)
 
-    def __enter__(self) -> Runner:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *exc_info: object) -> None:

@@ -1,7 +1,5 @@
 """All findings of a study: sentences made from numbers, with the blocks that show them."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
