@@ -17,14 +17,13 @@ from kls.config.settings import Settings
 from kls.config.study_file import Figure, Study, read_study
 from kls.config.validation import validate, validate_group
 from kls.errors import UserError
-from kls.study import catalogue
-from kls.study.plan import Task, plan, read_sweep_file, small_stage
+from kls.study.plan import Task, find, known, plan, read_sweep_file, small_stage
 from kls.sweep.stages import Search, Stage
 
 ROOT = project_root()
 FIVE = ["straathof2019", "perrot2024", "gelisgen2019", "jarvers2023", "course_e"]
 NAMES = [*FIVE, "questions"]
-STUDIES = {name: catalogue.find(name, ROOT)[0] for name in NAMES}
+STUDIES = {name: find(name, ROOT)[0] for name in NAMES}
 THREE, NINE = [50, 50], [50, 30, 20, 20, 10, 10, 10, 10]
 
 # score, published, sd, runs, in the units of the definitions: accuracies in percent, losses as they are
@@ -268,10 +267,10 @@ def test_figures_in_units_of_records() -> None:
 
 
 def test_names(tmp_path: Path) -> None:
-    assert [study.key for study in catalogue.known(ROOT)] == [*FIVE, "best_mlp", "questions"]
-    assert [study.key for study in catalogue.find("all", ROOT)] == FIVE
+    assert [study.key for study in known(ROOT)] == [*FIVE, "best_mlp", "questions"]
+    assert [study.key for study in find("all", ROOT)] == FIVE
     with pytest.raises(UserError, match=r"^perrot: there is no such study; there are straathof2019, perrot2024, "):
-        catalogue.find("perrot", ROOT)
+        find("perrot", ROOT)
     with pytest.raises(UserError, match=r"^sweep=nets: there is no such file in .*sweeps; there are best_lam_by_"):
         stages_of("nets")
 
@@ -287,5 +286,5 @@ def test_a_miniature_keeps_what_a_stage_is() -> None:
 
 
 def test_all_files_of_conf_study_are_valid() -> None:
-    for study in catalogue.known(ROOT):
+    for study in known(ROOT):
         assert planned_tasks([study])

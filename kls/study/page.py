@@ -1,25 +1,47 @@
 """The page of one study: what was asked, what came out, and all that shows it."""
 
+import math
 import shutil
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
 
+from kls.analysis.runs import Runs
+from kls.analysis.statistics import holm
 from kls.analysis.tables import rows_table
 from kls.analysis.wording import capital, counted, duration
-from kls.config.study_file import Study
+from kls.config.study_file import Difference, Study
+from kls.errors import UserError
 from kls.report.document import Block, Details, Heading, List, Paragraph, Picture, TableBlock
 from kls.report.output import write_report
 from kls.report.page import banner, runs_blocks
 from kls.report.provenance import command_blocks, machine_blocks, settings_blocks, sweep_commands
-from kls.study.findings.registry import Found, find_all
+from kls.study.findings.common import Context
+from kls.study.findings.comparison import comparison
+from kls.study.findings.difference import difference, p_value
+from kls.study.findings.learning import learning
+from kls.study.findings.optimum import optimum
+from kls.study.findings.trend import trend
 from kls.study.published import Compared, compare, counts_text, published_blocks
 from kls.study.results import Gradients, Results, StepResult
 
+KINDS: dict[str, Callable[[Any, Runs, Context], tuple[str, list[Block]]]] = {
+    "difference": difference, "optimum": optimum, "learning": learning, "comparison": comparison, "trend": trend,
+}  # fmt: skip
+
 _OF_ALL = "What the texts say of epochs, trials and seeds is of the whole study; these runs have the settings below."
 _PARAMETERS = {"W": "weights", "b": "biases", "gamma": "gamma", "beta": "beta"}
+
+
+class Found(NamedTuple):
+    """What a finding of a step comes to: a sentence or several, and blocks that show it."""
+
+    step: str
+    sentence: str
+    blocks: list[Block]
 
 
 class Part(NamedTuple):
@@ -36,6 +58,23 @@ def part_of(study: Study, results: Results, folder: Path) -> Part:
     steps = {step.name: results.step(step) for step in study.steps}
     compared = [compare(figure, steps[figure.step]) for figure in study.published]
     return Part(study, steps, compared, find_all(study, steps, folder))
+
+
+def find_all(study: Study, steps: Mapping[str, StepResult], folder: Path) -> list[Found]:
+    """All findings of steps that have been run; pictures go to ``folder``. A sentence says what cannot be computed."""
+    there = [(finding, runs) for finding in study.findings if (runs := steps[finding.step].runs) is not None]
+    p = [p_value(finding, runs) if isinstance(finding, Difference) else math.nan for finding, runs in there]
+    adjusted, found = holm(np.array(p, np.float64)), list[Found]()
+    for number, ((finding, runs), own) in enumerate(zip(there, adjusted.tolist(), strict=True), start=1):
+        stem = f"report-{steps[finding.step].step.folder}-{number}-"
+        try:
+            context = Context(folder, stem, own, int(np.isfinite(adjusted).sum()))
+            sentence, blocks = KINDS[finding.kind](finding, runs, context)
+        except UserError as error:
+            subject = getattr(finding, "what", "") or f"{finding.kind} of {getattr(finding, 'setting', '')}"
+            sentence, blocks = f"{capital(subject)}: not known, {error}.", []
+        found.append(Found(finding.step, sentence, blocks))
+    return found
 
 
 def write_study_page(study: Study, out: Path) -> Path:

@@ -25,7 +25,7 @@ class StepRecord(BaseModel):
     version: int = Field(default=0, alias="schema")
     commands: list[str]
     definition: Any = None
-    seconds: float = Field(default=0.0, ge=0.0, lt=1e9)
+    seconds: float = Field(ge=0.0, lt=1e9)
     ended: bool = False
 
     def write(self, folder: Path) -> None:
@@ -48,7 +48,7 @@ def take_up(task: Task) -> StepRecord:
     Raises UserError if it is of another step.
     """
     path, definition = task.folder / names.STEP, json.loads(json.dumps(task.definition, default=str))
-    new = StepRecord(schema=names.SCHEMA, commands=task.lines, definition=definition)
+    new = StepRecord(schema=names.SCHEMA, commands=task.lines, definition=definition, seconds=0.0)
     try:
         old = read_record(path)
         changed = ["command"] if _decisive(old.commands) != _decisive(new.commands) else []
