@@ -41,11 +41,10 @@ def test_the_table_has_a_row_a_population_with_seconds_and_ratios() -> None:
 
 def test_who_is_measured_on_which_network() -> None:
     def listed(model: str) -> list[tuple[str, int]]:
-        return [(name, own.members) for name, own in contenders(tasks(model)[0], (4, 10), ("torch", "jax", "sklearn"))]
+        return [(name, own.members) for name, own in contenders(tasks(model)[0], (4, 10), ("torch", "jax"))]
 
     alone = [("ours", 1), ("floor", 1), ("torch", 1), ("jax", 1)]
-    assert listed("3layer") == [*alone, ("sklearn", 1)]
-    assert listed("7layer_wide_bn") == alone
+    assert listed("3layer") == listed("7layer_wide_bn") == alone
     assert listed("3layer_bn") == [*alone, ("ours", 4), ("floor", 4), ("ours", 10), ("floor", 10), ("jax", 10)]
     assert tasks("3layer") == [Task("3layer", (50, 50), False, n) for n in (3072, 537)]
     assert len(tasks(None)) == 12
@@ -111,14 +110,6 @@ def test_jax_does_the_same_training(bn: bool, members: int) -> None:
     layers, _ = trained("jax", task(bn, members))
     weights = [np.array(layer["W"]).reshape(members, *layer["W"].shape[-2:]) for layer in layers]
     assert_same_training(task(bn, members), [[w[k] for w in weights] for k in range(members)])
-
-
-def test_sklearn_makes_as_many_steps_in_float32() -> None:
-    pytest.importorskip("sklearn", exc_type=ImportError)
-    train, classifier = loops.sklearn(task(bn=False), *pictures(1000, 60))
-    train(batches(1000, 0, 7), np.zeros(7))
-    assert classifier.t_ == 700
-    assert [(w.shape, w.dtype) for w in classifier.coefs_] == [(s, np.float32) for s in ((60, 20), (20, 10), (10, 10))]
 
 
 def test_the_task_is_a_whole_cycle_over_permuted_pictures() -> None:
@@ -193,7 +184,7 @@ def test_a_quick_benchmark_writes_its_files_whole(tmp_path: Path) -> None:
 def test_a_library_that_is_missing_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bench, "find_spec", lambda name: None if name == "jax" else name)
     options = bench.arguments([])
-    assert (options.peers, options.left_out) == (["torch", "sklearn"], ["jax"])
+    assert (options.peers, options.left_out) == (["torch"], ["jax"])
 
 
 @pytest.mark.parametrize(
@@ -201,7 +192,7 @@ def test_a_library_that_is_missing_is_left_out(monkeypatch: pytest.MonkeyPatch) 
     [
         (["--only", "4layer"], "--only 4layer: there is no such model; there are 3layer, 3layer_bn, 7layer_bn, "),
         (["--only", ""], "--only '': there is no such model; there are 3layer, "),
-        (["--peers", "torch,keras"], "--peers keras: there is no such library; there are torch, jax, sklearn, or none"),
+        (["--peers", "torch,keras"], "--peers keras: there is no such library; there are torch, jax, or none"),
         (["--rounds", "0"], "--rounds 0: must be 1 to 1,000"),
     ],
 )

@@ -17,14 +17,13 @@ from kls.config.settings import Settings
 from kls.config.study_file import Figure, Study, read_study
 from kls.config.validation import validate, validate_group
 from kls.errors import UserError
-from kls.study import catalogue, miniature
-from kls.study.plan import Task, plan, read_sweep_file
+from kls.study.plan import Task, find, known, plan, read_sweep_file, small_stage
 from kls.sweep.stages import Search, Stage
 
 ROOT = project_root()
 FIVE = ["straathof2019", "perrot2024", "gelisgen2019", "jarvers2023", "course_e"]
 NAMES = [*FIVE, "questions"]
-STUDIES = {name: catalogue.find(name, ROOT)[0] for name in NAMES}
+STUDIES = {name: find(name, ROOT)[0] for name in NAMES}
 THREE, NINE = [50, 50], [50, 30, 20, 20, 10, 10, 10, 10]
 
 # score, published, sd, runs, in the units of the definitions: accuracies in percent, losses as they are
@@ -268,24 +267,24 @@ def test_figures_in_units_of_records() -> None:
 
 
 def test_names(tmp_path: Path) -> None:
-    assert [study.key for study in catalogue.known(ROOT)] == [*FIVE, "best_mlp", "questions"]
-    assert [study.key for study in catalogue.find("all", ROOT)] == FIVE
+    assert [study.key for study in known(ROOT)] == [*FIVE, "best_mlp", "questions"]
+    assert [study.key for study in find("all", ROOT)] == FIVE
     with pytest.raises(UserError, match=r"^perrot: there is no such study; there are straathof2019, perrot2024, "):
-        catalogue.find("perrot", ROOT)
+        find("perrot", ROOT)
     with pytest.raises(UserError, match=r"^sweep=nets: there is no such file in .*sweeps; there are best_lam_by_"):
         stages_of("nets")
 
 
 def test_a_miniature_keeps_what_a_stage_is() -> None:
     stages = stages_of("perrot2024")
-    small = Search.model_validate({"stages": [miniature.small_stage(stage).model_dump() for stage in stages]}).stages
+    small = Search.model_validate({"stages": [small_stage(stage).model_dump() for stage in stages]}).stages
     assert [stage.n_trials for stage in small] == [4, 4, 4, 4, 2]
     assert [stage.params["lam"].narrow for stage in small[1:4]] == [stage.params["lam"].narrow for stage in stages[1:4]]
-    (data,) = map(miniature.small_stage, stages_of("best_lam_by_data"))
+    (data,) = map(small_stage, stages_of("best_lam_by_data"))
     assert data.params["data.n_train"].values == [100, 300, 900]
     assert (data.params["lam"].steps, data.params["seed"].values) == (4, [0, 1])
 
 
 def test_all_files_of_conf_study_are_valid() -> None:
-    for study in catalogue.known(ROOT):
+    for study in known(ROOT):
         assert planned_tasks([study])

@@ -23,8 +23,8 @@ from kls.study.findings.comparison import comparison
 from kls.study.findings.difference import difference, p_value
 from kls.study.findings.learning import learning
 from kls.study.findings.optimum import best_of
-from kls.study.findings.registry import KINDS, find_all
 from kls.study.findings.trend import trend
+from kls.study.page import KINDS, find_all
 from kls.study.results import Results
 
 

@@ -49,7 +49,7 @@ def ours(tmp_path: Path) -> Any:
             make_run(
                 tmp_path / str(len(list(tmp_path.iterdir()))), score, test=score, seed=seed, data=data, metrics=metrics
             )
-        return StepResult(STEP, read_runs([tmp_path]), [], None, [], [])
+        return StepResult(STEP, read_runs([tmp_path]), [], None, [])
 
     return make
 

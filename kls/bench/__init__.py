@@ -1,1 +1,1 @@
-"""Measures training speed beside the bare matrix products, PyTorch, JAX and scikit-learn."""
+"""Measures training speed beside the bare matrix products, PyTorch and JAX."""

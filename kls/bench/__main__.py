@@ -1,6 +1,6 @@
 """Measure training on this machine, beside its bare matrix products and other libraries.
 
-    python -m kls.bench                             all networks; PyTorch, JAX, scikit-learn if they are installed
+    python -m kls.bench                             all networks; PyTorch and JAX if they are installed
     python -m kls.bench --quick --only 3layer_bn    whether it works, in seconds
     python -m kls.bench --sweep --growth            whole sweeps too, by each launcher; takes long
 
@@ -21,7 +21,7 @@ from kls.config.new_folder import new_folder
 from kls.errors import UserError
 from kls.records.escape import printable, shortened
 
-PEERS = {"torch": "PyTorch", "jax": "JAX", "sklearn": "scikit-learn"}
+PEERS = {"torch": "PyTorch", "jax": "JAX"}
 
 
 def arguments(argv: Sequence[str]) -> argparse.Namespace:
@@ -65,25 +65,26 @@ def run(argv: Sequence[str]) -> None:
     folder = Path(new_folder("outputs", "bench", f"{now:%Y-%m-%d}", f"{now:%Y-%m-%d_%H-%M-%S}"))
     members, rounds, *size = ((4, 10), 2, 3, 1000) if options.quick else ((4, 10, 20, 40), 7, 90, training.N_PICTURES)
     measured = training.measure(tasks, members, options.peers, options.rounds or rounds, *size)
-    tables = {"Seconds an epoch and network, on one core": training.side_by_side(measured)}
+    wide = training.side_by_side(measured)
+    tables = {"Seconds an epoch and network, on one core": wide}
     if options.sweep:
         found = sweeps.by_launcher(folder / "sweep", options.quick, "torch" in options.peers)
         tables["Seconds of a sweep, one thread a process"] = found
     if options.growth:
         found = sweeps.growth(folder / "growth", (10,) if options.quick else (100, 1000))
         tables["Overhead of a sweep of tiny trials, one process"] = found
-    versions = {name: version("scikit-learn" if name == "sklearn" else name) for name in ("numpy", *options.peers)}
-    parts = [f"{machine['cpu']}, {machine['blas']}, {machine['blas_kernels']} kernels, load {load:.2f}"]
-    parts[0] += "".join(f", {name} {number}" for name, number in versions.items())
-    parts[0] += ": the machine was busy, the times are too long" if load > 0.5 else ""
+
+    versions = {name: version(name) for name in ("numpy", *options.peers)}
+    facts = [machine["cpu"], machine["blas"], f"{machine['blas_kernels']} kernels", f"load {load:.2f}"]
+    facts += [f"{name} {number}" for name, number in versions.items()]
+    text = ", ".join(facts) + (": the machine was busy, the times are too long" if load > 0.5 else "")
     for title, table in tables.items():
         cells = table.astype(object).where(table.notna(), None)
-        parts += [f"## {title}", cells.to_markdown(index=False, floatfmt=".3g", missingval="")]
-    write_text(folder / "bench.md", "\n\n".join(["# Benchmark", *parts]) + "\n")
+        text += f"\n\n## {title}\n\n{cells.to_markdown(index=False, floatfmt='.3g', missingval='')}"
+    write_text(folder / "bench.md", f"# Benchmark\n\n{text}\n")
     write_text(folder / "bench.csv", measured.drop(columns="seconds").to_csv(index=False))
     content = {title: table.to_dict("records") for title, table in (tables | {"measured": measured}).items()}
     write_json(folder / "bench.json", {"machine": machine, "versions": versions, **content})
-    wide = next(iter(tables.values()))
     rows = [f"{row.model}, {row.inputs:,} inputs, {row.members} together" for row in wide.itertuples()]
     labels = {"ours": "this project", **PEERS, "floor": "floor: matrix products alone"}
     times = {labels[name]: wide[name].dropna() for name in ("ours", *options.peers, "floor") if name in wide}
@@ -92,7 +93,7 @@ def run(argv: Sequence[str]) -> None:
         series, "", next(iter(tables)), folder / "bench.png", f"Training on {machine['cpu']}", log_y=True,
         rows=[(row.replace(", 1 together", ""), "") for row in rows],
     )  # fmt: skip
-    print(printable("\n\n".join(parts)), f"written: {folder}", sep="\n\n")
+    print(printable(text), f"written: {folder}", sep="\n\n")
 
 
 def main() -> None:

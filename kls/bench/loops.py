@@ -187,19 +187,3 @@ def jax(task: Task, x: np.ndarray, labels: np.ndarray) -> Loop:
     scanned, inputs, targets = jax.jit(scan, donate_argnums=0), jnp.asarray(x), jnp.asarray(labels)
     state = list(jax.tree.map(lambda *leaves: jnp.array(leaves[0] if alone else leaves), *firsts))
     return train, state
-
-
-def sklearn(task: Task, x: np.ndarray, labels: np.ndarray) -> Loop:
-    """MLPClassifier: float32, no batch norm, a constant rate, first weights and an order of its own."""
-    from sklearn import config_context, neural_network
-
-    classifier = neural_network.MLPClassifier(
-        task.hidden, solver="sgd", alpha=2.0 * task.lam * BATCH_SIZE, batch_size=BATCH_SIZE, momentum=0.0,
-        learning_rate_init=ETA_MAX / 10.0, nesterovs_momentum=False, random_state=0,
-    )  # fmt: skip
-
-    def train(rows: np.ndarray, rates: np.ndarray) -> None:
-        with config_context(assume_finite=True):  # partial_fit makes one pass over the pictures it is given
-            classifier.partial_fit(x[: rows.size], labels[: rows.size], classes=np.arange(N_CLASSES))
-
-    return train, classifier

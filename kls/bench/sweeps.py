@@ -39,10 +39,9 @@ def by_launcher(folder: Path, quick: bool, with_torch: bool) -> pd.DataFrame:
     for projection in ("null", "0.99"):
         settings, once = [*fixed, f"data.projection={projection}"], folder / f"once-{projection}"
         wall_seconds(["kls.train", *settings, *STEPS, f"hydra.run.dir={once}"])  # puts pictures and axes into caches
-        ways = {}
-        for launcher in ("population", "joblib", "basic"):
-            own = (f"hydra/launcher={launcher}", f"hydra.sweep.dir={folder / f'{launcher}-{projection}'}")
-            ways[launcher] = [["kls.train", "--multirun", f"lam={','.join(lams)}", *settings, *own]]
+        ways, sweep = {}, ["kls.train", "--multirun", f"lam={','.join(lams)}", *settings]
+        for name in ("population", "joblib", "basic"):
+            ways[name] = [[*sweep, f"hydra/launcher={name}", f"hydra.sweep.dir={folder / f'{name}-{projection}'}"]]
         for n in sorted({1, cores}) if with_torch else ():
             ways[f"torch, {n} at once"] = [["kls.bench.sweeps", str(once), *lams[i::n]] for i in range(n)]
         rows += [(name, projection, len(lams), wall_seconds(*commands)) for name, commands in ways.items()]
@@ -83,12 +82,9 @@ def main(run: str, *lams: str) -> None:
 
     settings = load_settings(Path(run))
     data, steps = data_set(settings), settings.optimizer.schedule.cycle or 0
-    x, labels, epoch = (
-        data.train.x.copy(),
-        data.train.y.copy(),
-        len(data.train.x) // BATCH_SIZE,
-    )  # copies can be written
+    x, labels = data.train.x.copy(), data.train.y.copy()  # which can be written
     part, val, test = (torch.tensor(inputs) for inputs in (x[:5000], data.val.x, data.test.x))
+    epoch = len(x) // BATCH_SIZE
     for lam in lams:
         task = replace(tasks("3layer_bn")[0], n_inputs=x.shape[1], steps=steps, lam=float(lam))
         train, network = torch_loop(task, x, labels)

@@ -46,7 +46,7 @@ def tasks(only: str | None) -> list[Task]:
 
 def contenders(task: Task, populations: Sequence[int], peers: Sequence[str]) -> list[Contender]:
     """Who is measured side by side on one network, in the order of each round."""
-    found = [(name, task) for name in ("ours", "floor", *peers) if name != "sklearn" or task.model == "3layer"]
+    found = [(name, task) for name in ("ours", "floor", *peers)]
     for members in populations if task.model in POPULATED else ():
         names = ["ours", "floor", *(["jax"] if members == VMAPPED and "jax" in peers else [])]
         found += [(name, replace(task, members=members)) for name in names]

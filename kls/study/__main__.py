@@ -13,8 +13,6 @@ OUT/<study>/report.html and report.md, the overview OUT/report.html; once it is 
 are in OUT/steps/.
 """
 
-from __future__ import annotations
-
 import argparse
 import sys
 from collections.abc import Sequence
@@ -28,8 +26,7 @@ from kls.errors import UserError
 from kls.records import names
 from kls.records.escape import printable
 from kls.records.lock import only_process
-from kls.study import catalogue
-from kls.study.plan import plan
+from kls.study.plan import ALL, describe, dry_run, find, known, plan
 from kls.study.runner import Runner
 from kls.training.stop_signal import stop_on_signals
 
@@ -62,11 +59,10 @@ def run(argv: Sequence[str]) -> None:
         settings = [*([] if asked.smoke else [f"data={asked.data}"]), *map(check_setting, asked.settings)]
     except ValueError as error:
         raise UserError(str(error)) from None
-    studies = catalogue.known(root) if asked.name is None else catalogue.find(asked.name, root)
+    studies = known(root) if asked.name is None else find(asked.name, root)
     tasks = plan(studies, root, out, settings, asked.smoke)
     if asked.list or asked.dry_run:
-        listed = [catalogue.describe(study, tasks) for study in studies] if asked.list else [catalogue.dry_run(tasks)]
-        print(printable("\n\n\n".join(listed)))
+        print(printable("\n\n\n".join(describe(study, tasks) for study in studies) if asked.list else dry_run(tasks)))
         return
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -80,8 +76,8 @@ def run(argv: Sequence[str]) -> None:
             for step in study.steps:
                 runner.carry_out(step.folder)
             runner.write(study.key, partial(write_study_page, study, out))
-        if asked.name == catalogue.ALL or (out / "report.html").exists():
-            every = {study.key: study for study in [*catalogue.known(root), *studies]}
+        if asked.name == ALL or (out / "report.html").exists():
+            every = {study.key: study for study in [*known(root), *studies]}
             begun = [s for s in every.values() if any((out / names.STEPS / step.folder).is_dir() for step in s.steps)]
             runner.write("overview", partial(write_overview, begun, out))
     if runner.failures:

@@ -1,7 +1,5 @@
 """The overview: what studies published of the same networks, their searches, and what each of them found."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -41,8 +39,10 @@ def write_overview(studies: Sequence[Study], out: Path) -> Path:
 def _blocks(parts: Sequence[Part], folder: Path) -> list[Block]:
     steps = list({result.step.folder: result for part in parts for result in part.steps.values()}.values())
     everything = [c for part in parts for c in part.compared]
-    counts = [f": {counts_text(part.compared)}" if part.compared else "" for part in parts]
-    links = [(p.study.title, f"{p.study.key}/report", text) for p, text in zip(parts, counts, strict=True)]
+    links = []
+    for part in parts:
+        counts = f": {counts_text(part.compared)}" if part.compared else ""
+        links.append((part.study.title, f"{part.study.key}/report", counts))
     blocks: list[Block] = [Heading(_TITLE, 1), *study_banner(steps), Heading("Summary", 2, "summary")]
     blocks.append(List([*([counts_text(everything)] if everything else []), _ran(steps)]))
     blocks += [Links(links), *_shared(parts, folder), *_searches(parts)]
@@ -59,7 +59,7 @@ def _ran(steps: Sequence[StepResult]) -> str:
     there = [result for result in steps if result.is_there]
     runs = counted(sum(len(result.runs.frame) for result in there if result.runs is not None), "run")
     checks = counted(sum(len(result.gradients) for result in there), "gradient check")
-    time = duration(sum(result.seconds or 0.0 for result in there))
+    time = duration(sum(result.record.seconds for result in there if result.record))
     return f"{len(there)} of {counted(len(steps), 'step')} have been run: {runs} and {checks}, in {time} of wall time."
 
 
@@ -80,8 +80,8 @@ def _shared(parts: Sequence[Part], folder: Path) -> list[Block]:
         what = min((full_name(c.figure) for c in everything), key=len)
         cells = {key: "; ".join(figure_text(c.figure) for c in by.get(key, [])) or "-" for key in studies}
         judged = [c.verdict == INSIDE for c in everything if c.expected.known]
-        ours = {"ours": first[0].text, "inside ours": f"{sum(judged)} of {len(judged)}"}
-        rows.append({"accuracy, %": what, **cells, **ours})
+        inside = f"{sum(judged)} of {len(judged)}"
+        rows.append({"accuracy, %": what, **cells, "ours": first[0].text, "inside ours": inside})
         named += [(f"{what}, {key}", own[0]) for key, own in by.items()]
         if first[0].ours is not None and first[0].expected.known:
             values, own = np.array([c.figure.value for c in first]), first[0].ours.values.to_numpy()
@@ -96,10 +96,8 @@ def _agreement(tests: Sequence[tuple[str, Interval, float]]) -> list[Block]:
     lines = []
     for (what, ratio, _), p in zip(tests, holm(np.array([p for *_, p in tests])), strict=True):
         differ = "the figures differ by more than our seeds explain" if p < 1.0 - LEVEL else "this test cannot tell"
-        interval = f"95 % interval {ratio.low:.2g} to {ratio.high:.2g}"
-        lines.append(
-            f"{what}, {p_text(p)}: {differ}; their sd is {ratio.centre:.2g} times that of our seeds ({interval})."
-        )
+        size = f"{ratio.centre:.2g} times that of our seeds (95 % interval {ratio.low:.2g} to {ratio.high:.2g})"
+        lines.append(f"{what}, {p_text(p)}: {differ}; their sd is {size}.")
     words = f"Do the published figures agree with each other? By Holm's method for {counted(len(tests), 'test')}:"
     return [Paragraph(words), List(lines)] if lines else []
 

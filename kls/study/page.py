@@ -1,24 +1,47 @@
 """The page of one study: what was asked, what came out, and all that shows it."""
 
-from __future__ import annotations
-
-from collections.abc import Collection, Mapping
+import math
+import shutil
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import numpy as np
+import pandas as pd
+
+from kls.analysis.runs import Runs
+from kls.analysis.statistics import holm
 from kls.analysis.tables import rows_table
 from kls.analysis.wording import capital, counted, duration
-from kls.config.study_file import Study
-from kls.report.document import Block, Details, Heading, List, Paragraph, TableBlock
+from kls.config.study_file import Difference, Study
+from kls.errors import UserError
+from kls.report.document import Block, Details, Heading, List, Paragraph, Picture, TableBlock
 from kls.report.output import write_report
 from kls.report.page import banner, runs_blocks
 from kls.report.provenance import command_blocks, machine_blocks, settings_blocks, sweep_commands
-from kls.study.findings.registry import Found, find_all
-from kls.study.gradients import gradient_blocks
+from kls.study.findings.common import Context
+from kls.study.findings.comparison import comparison
+from kls.study.findings.difference import difference, p_value
+from kls.study.findings.learning import learning
+from kls.study.findings.optimum import optimum
+from kls.study.findings.trend import trend
 from kls.study.published import Compared, compare, counts_text, published_blocks
-from kls.study.results import Results, StepResult
+from kls.study.results import Gradients, Results, StepResult
+
+KINDS: dict[str, Callable[[Any, Runs, Context], tuple[str, list[Block]]]] = {
+    "difference": difference, "optimum": optimum, "learning": learning, "comparison": comparison, "trend": trend,
+}  # fmt: skip
 
 _OF_ALL = "What the texts say of epochs, trials and seeds is of the whole study; these runs have the settings below."
+_PARAMETERS = {"W": "weights", "b": "biases", "gamma": "gamma", "beta": "beta"}
+
+
+class Found(NamedTuple):
+    """What a finding of a step comes to: a sentence or several, and blocks that show it."""
+
+    step: str
+    sentence: str
+    blocks: list[Block]
 
 
 class Part(NamedTuple):
@@ -37,6 +60,23 @@ def part_of(study: Study, results: Results, folder: Path) -> Part:
     return Part(study, steps, compared, find_all(study, steps, folder))
 
 
+def find_all(study: Study, steps: Mapping[str, StepResult], folder: Path) -> list[Found]:
+    """All findings of steps that have been run; pictures go to ``folder``. A sentence says what cannot be computed."""
+    there = [(finding, runs) for finding in study.findings if (runs := steps[finding.step].runs) is not None]
+    p = [p_value(finding, runs) if isinstance(finding, Difference) else math.nan for finding, runs in there]
+    adjusted, found = holm(np.array(p, np.float64)), list[Found]()
+    for number, ((finding, runs), own) in enumerate(zip(there, adjusted.tolist(), strict=True), start=1):
+        stem = f"report-{steps[finding.step].step.folder}-{number}-"
+        try:
+            context = Context(folder, stem, own, int(np.isfinite(adjusted).sum()))
+            sentence, blocks = KINDS[finding.kind](finding, runs, context)
+        except UserError as error:
+            subject = getattr(finding, "what", "") or f"{finding.kind} of {getattr(finding, 'setting', '')}"
+            sentence, blocks = f"{capital(subject)}: not known, {error}.", []
+        found.append(Found(finding.step, sentence, blocks))
+    return found
+
+
 def write_study_page(study: Study, out: Path) -> Path:
     """Write report.html, report.md and their pictures to <out>/<study.key>, from what the steps left in <out>/steps.
 
@@ -51,16 +91,20 @@ def _blocks(part: Part, folder: Path) -> list[Block]:
     named = [(result.step.name, result.runs) for result in steps if result.runs is not None]
     blocks: list[Block] = [Heading(study.title, 1), *study_banner(steps), Paragraph(study.asked)]
     blocks += [Paragraph(f"Where text and code differ: {study.known}")] if study.known else []
-    blocks += [Heading("Summary", 2, "summary"), *summary_blocks(part), *published_blocks(part.compared, folder)]
+    blocks += [Heading("Summary", 2, "summary"), *summary_blocks(part)]
+    blocks += published_blocks(part.compared, folder) if part.compared else []
     for result in steps:
         name, stem = result.step.name, f"report-{result.step.folder}-"
         blocks += [Heading(capital(name.replace("_", " ")), 2, f"step-{name}"), Paragraph(result.step.what)]
         blocks += [Paragraph(result.missing)] if result.missing else []
         blocks += [block for found in part.found if found.step == name for block in found.blocks]
         blocks += runs_blocks(result.runs, folder, stem) if result.runs is not None else []
-        blocks += gradient_blocks(result.gradients, folder, stem)
+        blocks += _gradient_blocks(result.gradients, folder, stem) if result.gradients else []
         blocks += [Details("What could not be read", [List(result.warnings)])] if result.warnings else []
-    commands = [line for r in steps for line in r.commands or (sweep_commands(r.runs) if r.runs is not None else [])]
+    commands = list[str]()
+    for result in steps:
+        of_runs = sweep_commands(result.runs) if result.runs is not None else []
+        commands += (result.record.commands if result.record else []) or of_runs
     blocks += [*settings_blocks(named), *command_blocks(commands), *machine_blocks([runs for _, runs in named])]
     return [*blocks, times_block(steps)]
 
@@ -88,6 +132,36 @@ def times_block(results: Collection[StepResult]) -> TableBlock:
     for result in results:
         runs = counted(len(result.gradients), "check") if result.gradients else "not run"
         runs = runs if result.runs is None else f"{len(result.runs.frame):,}"
-        time = "-" if result.seconds is None else duration(result.seconds)
+        time = duration(result.record.seconds) if result.record else "-"
         rows.append({"step": result.step.folder, "runs": runs, "wall time": time})
     return TableBlock(rows_table(rows))
+
+
+def _gradient_blocks(checks: Sequence[Gradients], folder: Path, stem: str) -> list[Block]:
+    """A table of all, a picture and a table of each; copies pictures to ``folder``, their names begin with ``stem``."""
+    rows, pictures, tables = list[dict[str, str]](), list[Block](), list[Block]()
+    for check in checks:
+        name, table = check.label.replace("_", " "), pd.DataFrame(check.rows).set_index("parameter")
+        errors, kinks = table["largest_error"].astype(float), table["on_a_kink"].astype(int).sum()
+        worst, largest = str(errors.idxmax()), errors.groupby(errors.index.str.rstrip("0123456789")).max()
+        row = {"network": name, "parameters": str(len(table))}
+        for kind, words in _PARAMETERS.items():
+            row[f"largest of {words}"] = f"{largest[kind]:.1e}" if kind in largest else "-"
+        rows.append({**row, "worst parameter": worst, "entries on a kink": str(kinks)})
+        if check.picture is not None:
+            shutil.copyfile(check.picture, folder / f"{stem}{check.label}.png")
+            caption = f"{capital(name)}: the largest relative error is {errors.max():.1e}, of {worst}."
+            alt = f"Box plots of relative gradient errors of {name}, a box a parameter"
+            pictures.append(Picture(f"{stem}{check.label}.png", caption, alt, folder))
+        cells = [{head.replace("_", " "): _cell(text) for head, text in row.items()} for row in check.rows]
+        tables.append(Details(f"Every parameter of {name}", [TableBlock(rows_table(cells))]))
+    error = f"Relative error |ga - gn| / max(eps, |ga| + |gn|), {counted(len(checks), 'network')}"
+    words = f"{error}: analytic gradients ga against central differences gn in float64."
+    return [Paragraph(words), TableBlock(rows_table(rows, ["worst parameter"])), *pictures, *tables]
+
+
+def _cell(text: str) -> str:
+    try:
+        return f"{float(text):.6g}"
+    except ValueError:
+        return text

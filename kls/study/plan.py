@@ -1,24 +1,39 @@
-"""What studies run: one task for each folder of a step, with its commands."""
+"""Which studies there are, and what they run: one task for each folder of a step, whole or in miniature.
 
-from __future__ import annotations
+A miniature has few pictures of the embedded data, few steps and few trials; every stage is still there.
+"""
 
+import json
+import math
 import re
 import shlex
-from collections.abc import Sequence
+import textwrap
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kls.analysis.wording import counted
+from tabulate import tabulate
+
+from kls.analysis.wording import counted, mean_sd, score_name, unit
 from kls.config.resume import quoted
-from kls.config.study_file import Step, Study
+from kls.config.study_file import Step, Study, read_study
 from kls.config.validation import validate_group
 from kls.errors import UserError
 from kls.records import names
 from kls.records.checked import parse_yaml
+from kls.records.escape import shortened
 from kls.records.small_files import read_yaml_text
-from kls.study import miniature
 from kls.sweep.stages import Search, Stage
+
+ALL = "all"
+
+_WIDTH = 110  # of descriptions, characters
+_SMALL_DATA = ("data=synthetic", "data.n_train=3000", "data.n_val=500", "data.n_test=500")
+_SMALL = (*_SMALL_DATA, "evaluation.n_train=500", "optimizer.schedule.n_s=20", "hydra.launcher.n_jobs=1")
+_LONGEST = {"optimizer.schedule.n_s": 20, "optimizer.schedule.epochs": 1, "optimizer.schedule.steps": 40}
+_TRIALS, _SEEDS, _VALUES = 4, 2, 5
+_PICTURES = 50  # times fewer, if a stage searches data.n_train
 
 
 @dataclass(frozen=True)
@@ -52,14 +67,32 @@ class Task:
         return counted(self.size, "run" if self.stages else "gradient check")
 
 
+def known(root: Path) -> list[Study]:
+    """The studies of conf/study below ``root``: those that "all" runs, in their order, then the others."""
+    studies = [read_study(path) for path in sorted((root / "conf" / "study").glob("*.yaml"))]
+    return sorted(studies, key=lambda study: study.order or math.inf)
+
+
+def find(name: str, root: Path) -> list[Study]:
+    """The studies that a name, the path of a file, or "all" means. Raises UserError if there is no valid one."""
+    studies = known(root)
+    chosen = [study for study in studies if (study.order if name == ALL else study.key == name)]
+    if not chosen and Path(name).suffix in (".yaml", ".yml") and "\0" not in name:
+        return [read_study(Path(name))]
+    if not chosen:
+        there = ", ".join([*(study.key for study in studies), ALL])
+        begin = f"{shortened(name) or repr(name)}: there is no such study"
+        raise UserError(f"{begin}; there are {there}, or give the path of a YAML file")
+    return chosen
+
+
 def plan(studies: Sequence[Study], root: Path, out: Path, settings: Sequence[str], smoke: bool) -> dict[str, Task]:
     """The tasks by their folders' names, in order.
 
     root: of the project. settings: overrides of all steps; a step's own win. smoke: in miniature.
     Raises UserError if two steps of one folder differ.
     """
-    tasks: dict[str, Task] = {}
-    owners: dict[str, str] = {}
+    tasks, owners = dict[str, Task](), dict[str, str]()
     for study in studies:
         for step in study.steps:
             task = _task(step, root, out / names.STEPS / step.folder, settings, smoke)
@@ -72,14 +105,14 @@ def plan(studies: Sequence[Study], root: Path, out: Path, settings: Sequence[str
 
 def _task(step: Step, root: Path, folder: Path, settings: Sequence[str], smoke: bool) -> Task:
     if step.gradients is not None:
-        small = miniature.DATA if smoke else ()
+        small = _SMALL_DATA if smoke else ()
         return Task(folder, [
             ["kls.gradcheck", *settings, *overrides, *small, f"hydra.run.dir={_value(folder / label)}"]
             for label, overrides in step.gradients.items()
         ])  # fmt: skip
     content, stages = read_sweep_file(root / "sweeps" / f"{step.sweep}.yaml")
-    stages = [miniature.small_stage(stage) for stage in stages] if smoke else stages
-    overrides = [*step.overrides, *(miniature.overrides(stages) if smoke else ())]
+    stages = [small_stage(stage) for stage in stages] if smoke else stages
+    overrides = [*step.overrides, *(_small_settings(stages) if smoke else ())]
     command = ["kls.train", "--multirun", f"sweeps={step.sweep}", "plots=false", *settings, *overrides]
     return Task(folder, [[*command, f"hydra.sweep.dir={_value(folder)}"]], stages, content)
 
@@ -95,8 +128,73 @@ def read_sweep_file(path: Path) -> tuple[Any, list[Stage]]:
         content = parse_yaml(path, read_yaml_text(path))
         stages = content["hydra"]["sweeper"]["stages"]
     except FileNotFoundError:
-        known = ", ".join(sorted(found.stem for found in path.parent.glob("*.yaml")))
-        raise UserError(f"sweep={path.stem}: there is no such file in {path.parent}; there are {known}") from None
+        there = ", ".join(sorted(found.stem for found in path.parent.glob("*.yaml")))
+        raise UserError(f"sweep={path.stem}: there is no such file in {path.parent}; there are {there}") from None
     except (KeyError, TypeError) as error:
         raise UserError(f"{path}: holds no stages ({error})") from None
     return content, validate_group(Search, {"stages": stages}, str(path)).stages
+
+
+def describe(study: Study, tasks: Mapping[str, Task]) -> str:
+    """Title, question, steps with their runs, and published figures, as lines."""
+    steps, figures = [(step.name, str(tasks[step.folder]), step.what) for step in study.steps], []
+    for figure in study.published:
+        value = mean_sd(figure.score, figure.value, math.nan if figure.value_sd is None else figure.value_sd)
+        n = f" (n = {figure.n})" if figure.n > 1 else ""
+        figures.append((figure.what, score_name(figure.score), f"{value}{unit(figure.score)}{n}"))
+    parts = [
+        f"{study.key}: {study.title.removeprefix(f'{study.key}: ')}",
+        *(textwrap.fill(text.strip(), _WIDTH) for text in (study.asked, study.known) if text),
+        tabulate(steps, ["step", "holds", "what"], tablefmt="plain", maxcolwidths=[None, None, _WIDTH - 30]),
+        counted(sum(tasks[folder].runs for folder in {step.folder for step in study.steps}), "run"),
+        tabulate(figures, ["published", "", ""], tablefmt="plain", disable_numparse=True) if figures else "",
+    ]
+    return "\n\n".join(filter(None, parts))
+
+
+def dry_run(tasks: Mapping[str, Task]) -> str:
+    """What would be run, as lines."""
+    lines = [line for name, task in tasks.items() for line in (f"{name}: {task}", *(f"  {c}" for c in task.lines))]
+    runs = counted(sum(task.runs for task in tasks.values()), "run")
+    return "\n".join([*lines, f"{counted(len(tasks), 'step')}, {runs}; nothing was run"])
+
+
+def small_stage(stage: Stage) -> Stage:
+    """The stage with few trials, steps, seeds and values of any other setting, and short budgets."""
+    content = _plain(stage)
+    for name, parameter in content.get("params", {}).items():
+        if "values" in parameter:
+            parameter["values"] = _few(name, parameter["values"])
+        if "steps" in parameter:
+            parameter["steps"] = min(parameter["steps"], _TRIALS)
+    if stage.trials is not None:
+        content["trials"] = min(stage.trials, _TRIALS)
+    if stage.confirm is not None:
+        content["confirm"]["seeds"] = min(stage.confirm.seeds, _SEEDS)
+    budget = []
+    for override in stage.budget:
+        key, _, value = override.partition("=")
+        short = key in _LONGEST and value.isdecimal()
+        budget.append(f"{key}={min(int(value), _LONGEST[key])}" if short else override)
+    return Stage.model_validate(content | {"budget": budget})
+
+
+def _few(name: str, values: list[Any]) -> list[Any]:
+    if name == "seed":
+        return values[:_SEEDS]
+    values = values if len(values) <= _VALUES else [values[0], values[len(values) // 2], values[-1]]
+    if name == "data.n_train":
+        values = list(dict.fromkeys(value and max(value // _PICTURES, 100) for value in values))
+    return values
+
+
+def _small_settings(stages: Sequence[Stage]) -> list[str]:
+    """What makes the runs of a sweep small, except in what is searched, and its stages, which are small already."""
+    searched = {name for stage in stages for name in stage.params}
+    settings = [override for override in _SMALL if override.split("=")[0] not in searched]
+    text = json.dumps([_plain(stage) for stage in stages], ensure_ascii=False, separators=(",", ":"))
+    return [*settings, "hydra.sweeper.stages=" + re.sub(r'"([^"\\]+)":', r"\1:", text)]  # Hydra quotes no keys
+
+
+def _plain(stage: Stage) -> dict[str, Any]:
+    return stage.model_dump(by_alias=True, exclude_defaults=True)

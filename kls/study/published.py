@@ -1,7 +1,5 @@
 """Published figures beside ours: one verdict each, their table and picture, and the counts of verdicts."""
 
-from __future__ import annotations
-
 import math
 from collections import Counter
 from collections.abc import Sequence
@@ -60,9 +58,9 @@ class Compared(NamedTuple):
 
 def compare(figure: Figure, result: StepResult) -> Compared:
     """A published figure beside the runs of its step."""
+    if result.runs is None:
+        return Compared(figure, None, NOT_RUN, "not run yet")
     try:
-        if result.runs is None:
-            raise UserError("not run yet")
         ours = select(result.runs, figure.where, figure.score, figure.rank, figure.near)
     except UserError as error:
         return Compared(figure, None, NOT_RUN, str(error))
@@ -96,34 +94,34 @@ def counts_text(compared: Sequence[Compared]) -> str:
     once = [c for c in compared if not c.figure.again]
     main = [c for c in once if not c.figure.score.startswith("train")]
     judged, counts = sum(c.expected.known for c in main), Counter(c.verdict for c in main).most_common()
-    parts = [f"{counted(len(main), 'published figure')}: {', '.join(f'{words} {n}' for words, n in counts)}."]
-    if judged:
-        parts.append(f"Of the {judged} that can be judged {LEVEL * judged:.1f} would be inside if all were equal.")
     close = [abs(c.difference) <= _CLOSE for c in main if is_accuracy(c.figure.score) and not math.isnan(c.difference)]
-    parts += [f"Accuracies within 1 point of our mean: {sum(close)} of {len(close)}."] if close else []
     training = [c.verdict == INSIDE for c in once if c not in main and c.expected.known]
-    parts += [f"Training figures, apart: {sum(training)} of {len(training)} inside."] if training else []
     twice = len(compared) - len(once)
-    return " ".join([*parts, *([f"{counted(twice, 'figure')} compared twice, counted once."] if twice else [])])
+    parts = {
+        f"{counted(len(main), 'published figure')}: {', '.join(f'{words} {n}' for words, n in counts)}.": True,
+        f"Of the {judged} that can be judged {LEVEL * judged:.1f} would be inside if all were equal.": judged,
+        f"Accuracies within 1 point of our mean: {sum(close)} of {len(close)}.": close,
+        f"Training figures, apart: {sum(training)} of {len(training)} inside.": training,
+        f"{counted(twice, 'figure')} compared twice, counted once.": twice,
+    }
+    return " ".join(text for text, is_so in parts.items() if is_so)
 
 
 def published_blocks(compared: Sequence[Compared], folder: Path) -> list[Block]:
     """A heading, the table, what its words mean, and the picture."""
-    rows = []
+    rows, notes = [], list[str]()
     for c in compared:
-        figure, expected = c.figure, range_text(c.figure.score, c.expected.low, c.expected.high)
-        difference = {"difference": signed(figure.score, c.difference), "expected, 95 %": expected}
-        figures = {"published": figure_text(figure), "ours": c.text, **difference, "published lies": c.verdict}
-        rows.append({"figure": figure.what, "score": score_head(figure.score), **figures})
-    notes = [
-        f"{c.figure.what}: {note}." for c in compared if (note := "; ".join(filter(None, (c.figure.note, c.note))))
-    ]
-    blocks: list[Block] = [
-        Heading("Published and measured", 2, "published"),
-        TableBlock(rows_table(rows, ["score", "published lies"])),
-    ]
+        figure, score = c.figure, c.figure.score
+        rows.append({
+            "figure": figure.what, "score": score_head(score), "published": figure_text(figure), "ours": c.text,
+            "difference": signed(score, c.difference),
+            "expected, 95 %": range_text(score, c.expected.low, c.expected.high), "published lies": c.verdict,
+        })  # fmt: skip
+        note = "; ".join(filter(None, (figure.note, c.note)))
+        notes += [f"{figure.what}: {note}."] if note else []
+    heading, table = Heading("Published and measured", 2, "published"), rows_table(rows, ["score", "published lies"])
     picture = published_picture([(full_name(c.figure), c) for c in compared], folder)
-    return [*blocks, List(notes), Paragraph(_DEFINITION, "note"), *picture] if compared else []
+    return [heading, TableBlock(table), List(notes), Paragraph(_DEFINITION, "note"), *picture]
 
 
 def figure_text(figure: Figure) -> str:

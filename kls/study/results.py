@@ -1,27 +1,38 @@
 """What the steps of studies have left on disk: runs, gradient checks, commands and times."""
 
-from __future__ import annotations
-
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypeVar
+
+from PIL import Image
 
 from kls.analysis.runs import Runs, read_runs
 from kls.config.study_file import Step
-from kls.errors import DamageError, UserError
+from kls.errors import UserError
 from kls.records import checked, names
-from kls.study.gradients import Gradients, read_gradients, read_if_there
+from kls.records.escape import one_line
+from kls.records.small_files import check_small
+from kls.study.record import StepRecord, read_record
 
-_LONGEST = 1e9  # seconds of a step
+_LARGEST = 2e7  # pixels of a picture
+_T = TypeVar("_T")
+
+
+class Gradients(NamedTuple):
+    """A gradient check: its label, the rows of gradients.csv, and its picture, if there is one."""
+
+    label: str
+    rows: list[dict[str, str]]
+    picture: Path | None
 
 
 class StepResult(NamedTuple):
-    """A step and what it has left: runs or gradient checks, wall time in seconds, commands; and what is unreadable."""
+    """A step and what it has left: its record, runs or gradient checks; and what is unreadable."""
 
     step: Step
     runs: Runs | None
     gradients: list[Gradients]
-    seconds: float | None
-    commands: list[str]
+    record: StepRecord | None
     warnings: list[str]
 
     @property
@@ -50,20 +61,41 @@ class Results:
 
     def step(self, step: Step) -> StepResult:
         """What ``step`` has left."""
-        folder, warnings = self._out / step.folder, list[str]()
-        record = read_if_there(_record, folder / names.STEP, warnings) or {}
-        checks = [read_gradients(folder / label, warnings) for label in step.gradients or ()]
+        folder, warnings, checks = self._out / step.folder, list[str](), list[Gradients]()
+        record = _if_there(read_record, folder / names.STEP, warnings)
+        for label in step.gradients or ():
+            rows = _if_there(_gradients, folder / label / names.GRADIENTS, warnings)
+            picture = _if_there(_png, folder / label / "gradient_errors.png", warnings)
+            checks += [Gradients(label, rows, picture)] if rows else []
         if step.folder not in self._runs:
             there = not step.gradients and next(folder.rglob(names.METRICS), None)
-            self._runs[step.folder] = read_if_there(lambda path: read_runs([path]), folder, warnings) if there else None
-        runs = self._runs[step.folder]
-        return StepResult(
-            step, runs, list(filter(None, checks)), record.get("seconds"), record.get("commands", []), warnings
-        )
+            self._runs[step.folder] = _if_there(lambda path: read_runs([path]), folder, warnings) if there else None
+        return StepResult(step, self._runs[step.folder], checks, record, warnings)
 
 
-def _record(path: Path) -> dict[str, Any]:
-    content = checked.read_json(path)
-    if not 0.0 <= float(content["seconds"]) < _LONGEST or not all(isinstance(c, str) for c in content["commands"]):
-        raise DamageError(f"{path}: is no record of a step")
-    return content
+def _if_there(read: Callable[[Path], _T], path: Path, warnings: list[str]) -> _T | None:
+    """What ``read`` makes of a file or folder; None if it is not there, or cannot be read, which adds a warning."""
+    try:
+        if not path.is_dir():
+            check_small(path)
+        return read(path)
+    except FileNotFoundError:
+        return None
+    except Exception as error:  # a damaged file raises many kinds
+        warnings.append(f"skipped: {error if isinstance(error, UserError) else f'{path}: cannot be read'}")
+        return None
+
+
+def _gradients(path: Path) -> list[dict[str, str]]:
+    rows = [{key: one_line(value) for key, value in row.items()} for row in checked.read_csv(path)]
+    if not all(float(row["largest_error"]) >= 0.0 and int(row["on_a_kink"]) >= 0 and row["parameter"] for row in rows):
+        raise ValueError
+    return rows
+
+
+def _png(path: Path) -> Path:
+    with Image.open(path, formats=["PNG"]) as picture:
+        if picture.width * picture.height > _LARGEST:
+            raise UserError(f"{path}: has {picture.width} x {picture.height} pixels")
+        picture.verify()
+    return path

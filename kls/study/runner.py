@@ -1,35 +1,35 @@
 """Carries out the steps of studies: each once, whole, and again from where it was stopped."""
 
-from __future__ import annotations
-
-import json
-import shlex
+import importlib
+import multiprocessing
+import os
+import signal
 import sys
+import threading
 import time
-from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor, wait
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Self
 
 from tqdm import tqdm
 
 from kls.analysis.wording import duration
-from kls.config.flat_settings import EXECUTION
 from kls.config.resume import quoted
-from kls.errors import DamageError, UserError
-from kls.records import checked, names
+from kls.errors import UserError
+from kls.records import names
 from kls.records.escape import one_line
-from kls.records.small_files import check_small
 from kls.study.plan import Task
-from kls.study.worker import Worker
+from kls.study.record import StepRecord, take_up
 from kls.sweep.sweep_progress import look
 
 _LOOK_SECONDS = 3.0  # between two looks at a step's folder
+_PATIENCE = 60.0  # seconds that an interrupted command has to write its checkpoints
 _BAR = "{percentage:3.0f}%|{bar}| {elapsed}, about {remaining} left{postfix}"  # a postfix begins with a comma
-# How a step is carried out, which may be another the next time:
-_EXECUTION = ("hydra.run.", "hydra.sweep.", "hydra.launcher", "hydra/launcher", *(f"{key}=" for key in EXECUTION))
+
+Code = str | int | None  # of a command's exit, as `sys.exit` takes it: 0 or None is success
 
 
 class Runner:
@@ -45,9 +45,9 @@ class Runner:
         self._done = {name: task.size * _look(task)[0] for name, task in tasks.items()}
         total, done = sum(task.size for task in tasks.values()), sum(self._done.values())
         self._bar = tqdm(total=total, initial=done, disable=None, smoothing=0, bar_format=_BAR)
-        self._worker, self._pages = Worker(), ThreadPoolExecutor(1)
+        self._worker, self._pages = _Worker(), ThreadPoolExecutor(1)
 
-    def __enter__(self) -> Runner:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *exc_info: object) -> None:
@@ -64,7 +64,7 @@ class Runner:
         task = self._left.pop(name)
         self._place = f"step {self._n - len(self._left)} of {self._n}"
         try:
-            record = _Record(task)
+            record = take_up(task)
             if record.ended:
                 self._say(f"{name}: done already")
             else:
@@ -89,23 +89,24 @@ class Runner:
 
         self._pages.submit(work)
 
-    def _run(self, task: Task, record: _Record) -> None:
-        log = task.folder / names.STEP_LOG
+    def _run(self, task: Task, record: StepRecord) -> None:
+        log, started = task.folder / names.STEP_LOG, time.monotonic() - record.seconds
         task.folder.mkdir(parents=True, exist_ok=True)
-        record.write()
+        record.write(task.folder)
         for command in task.commands:
             resumed = task.stages and (task.folder / names.SWEEP).exists()
-            resume = [f"resume={quoted(task.folder)}"] if resumed else []
-            answer = self._worker.begin([*command, *resume], log)
+            answer = self._worker.begin([*command, *([f"resume={quoted(task.folder)}"] if resumed else [])], log)
             while not wait([answer], _LOOK_SECONDS).done:
+                record.seconds = time.monotonic() - started
                 with suppress(OSError):  # a full disk is no reason to stop
-                    record.write()
+                    record.write(task.folder)
                 self._show(task, *_look(task))
             if code := answer.result():
                 lines = log.read_text(encoding="utf-8", errors="replace").split("\n")
                 last = [line for line in lines if line.strip()][-1:] or [f"exit status {code}"]
                 raise UserError(code if isinstance(code, str) else last[0])
-        record.write(ended=True)
+        record.seconds, record.ended = time.monotonic() - started, True
+        record.write(task.folder)
         if not task.stages:
             self._worker.end()  # the pictures in double precision go with it
 
@@ -120,53 +121,76 @@ class Runner:
         sys.stdout.flush()
 
 
-class _Record:
-    """step.json: what a step ran, how long it took in all, and whether it has ended."""
-
-    def __init__(self, task: Task) -> None:
-        """Take up the record, or begin one; a damaged one is set aside. Raises UserError if it is of another step."""
-        self._path, self._started, self.ended = task.folder / names.STEP, time.monotonic(), False
-        own = {"schema": names.SCHEMA, "commands": task.lines, "definition": task.definition}
-        self._own = json.loads(json.dumps(own, default=str))
-        try:
-            check_small(self._path)
-            self._take_up(checked.read_json(self._path))
-        except FileNotFoundError:
-            pass
-        except (DamageError, AttributeError, LookupError, TypeError, ValueError):
-            checked.set_aside(self._path)
-
-    @property
-    def seconds(self) -> float:
-        return time.monotonic() - self._started
-
-    def write(self, ended: bool = False) -> None:
-        checked.write_json(self._path, {**self._own, "seconds": self.seconds, "ended": ended})
-
-    def _take_up(self, record: dict[str, Any]) -> None:
-        schema = record.get("schema", 0)  # older records have none, and another form of definition
-        if schema > names.SCHEMA:
-            raise UserError(f"{self._path}: was written by a newer kls (schema {schema})")
-        changed = ["command"] if _decisive(record["commands"]) != _decisive(self._own["commands"]) else []
-        changed += ["definition"] if schema and record["definition"] != self._own["definition"] else []
-        if changed:
-            run_before = f"it was run before by another {changed[0]}"
-            raise UserError(f"{run_before}; remove {self._path.parent}, or give another --out")
-        if not 0.0 <= record["seconds"] < 1e9:
-            raise DamageError(f"{self._path}: seconds={record['seconds']} is no time")
-        self._started -= record["seconds"]
-        self.ended = record["ended"] is True
-
-
-def _decisive(commands: list[str]) -> list[dict[str, str]]:
-    """Of each command the settings that decide what it computes; the last one of a key counts."""
-    parts = [[part for part in shlex.split(command) if not part.startswith(_EXECUTION)] for command in commands]
-    return [{part.partition("=")[0]: part for part in command} for command in parts]
-
-
 def _look(task: Task) -> tuple[float, str]:
     """Share of a step's work that is done, and a line on it; read from its folder."""
     if task.stages:
         return look([task.folder / stage.name / str(n) for stage in task.stages for n in range(stage.n_trials)])
     done = len(list(task.folder.glob(f"*/{names.GRADIENTS}")))
     return min(done / task.size, 1.0), f"{done}/{task.size} gradient checks"
+
+
+class _Worker:
+    """The process that carries out commands: libraries are loaded, and pictures are read, once for many.
+
+    It begins with the first command and is shielded from the terminal's Ctrl-C.
+    """
+
+    def __init__(self) -> None:
+        self._pool: ProcessPoolExecutor | None = None
+        self._pid, self._code = 0, Future[Code]()
+
+    def begin(self, command: Sequence[str], log: Path) -> Future[Code]:
+        """Call the entry point of a module, the first of ``command``, with arguments, and add its output to ``log``.
+
+        BrokenProcessPool, raised here or by the code, says that the process died.
+        """
+        if self._pool is None:
+            self._pool = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"), _shield)
+            before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # the process inherits this
+            try:
+                pid = self._pool.submit(os.getpid)
+            finally:
+                signal.signal(signal.SIGINT, before)
+            self._pid = pid.result()
+        self._code = self._pool.submit(_carry_out, command, log)
+        return self._code
+
+    def end(self) -> None:
+        """End the process. A command that is under way is stopped as by Ctrl-C and writes its checkpoints first."""
+        pool, self._pool = self._pool, None
+        for number in (signal.SIGINT, signal.SIGTERM):
+            if not (self._code.cancel() or self._code.done()):
+                os.kill(self._pid, number)
+                wait([self._code], _PATIENCE)
+        if pool is not None:
+            pool.shutdown()
+
+
+def _shield() -> None:
+    if hasattr(os, "setsid"):
+        os.setsid()
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    threading.Thread(target=_end_with_runner, daemon=True).start()
+
+
+def _end_with_runner() -> None:
+    runner = multiprocessing.parent_process()
+    assert runner is not None
+    runner.join()
+    os._exit(1)  # what had begun must not go on unseen
+
+
+def _carry_out(command: Sequence[str], log: Path) -> Code:
+    code: Code = None
+    with log.open("ab") as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+    sys.argv = list(command)
+    try:
+        importlib.import_module(command[0]).main()
+    except SystemExit as end:
+        code = end.code
+    with suppress(OSError):  # a full disk
+        print(code if isinstance(code, str) else "", flush=True)
+        sys.stderr.flush()
+    return code

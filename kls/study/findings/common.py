@@ -1,7 +1,5 @@
 """What the kinds of findings share: where they draw, which seeds have learned, and how a p value is written."""
 
-from __future__ import annotations
-
 import math
 from pathlib import Path
 from typing import NamedTuple

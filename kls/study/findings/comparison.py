@@ -1,8 +1,6 @@
 """Finding: mean scores over one setting by others, and at each of its values what is not told apart from the best."""
 
-from __future__ import annotations
-
-from kls.analysis.columns import equal_to, find_column
+from kls.analysis.columns import equal_to
 from kls.analysis.compare import with_ties
 from kls.analysis.groups import group_runs
 from kls.analysis.pivot import pivot
@@ -19,15 +17,15 @@ from kls.study.findings.common import Context, data_text
 
 def comparison(finding: Comparison, runs: Runs, context: Context) -> tuple[str, list[Block]]:
     """A part of a sentence for each value of the setting, a table and a picture. Raises UserError without two rows."""
-    key, groups = find_column(finding.setting, list(runs.frame.columns)), group_runs(runs, finding.score)
-    table, rows = pivot(groups, finding.by, key), list[dict[str, str]]()
+    key, groups = runs.column(finding.setting), group_runs(runs, finding.score)
+    table = pivot(groups, finding.by, key)
     if len(table.rows) < 2:
         raise UserError(f"{listed(finding.by)}: fewer than two values have results")
     places = [f"{table.head} {text}" for text in table.columns]
     own = [_best(finding, runs.chosen(equal_to(runs.frame[key], value))) for value in table.values]
     parts = [f"at {place} {best}" for place, best in zip(places, own, strict=True)]
-    for label, cells in zip(table.rows, table.cells, strict=True):
-        rows.append({"": label, **{p: sample_text(s) if s else "-" for p, s in zip(places, cells, strict=True)}})
+    cells = [[sample_text(sample) if sample else "-" for sample in samples] for samples in table.cells]
+    rows = [{"": label, **dict(zip(places, own, strict=True))} for label, own in zip(table.rows, cells, strict=True)]
     title = f"{capital(finding.what)}, {score_name(finding.score)} on {data_text(runs)}"
     sentence = f"{title}, best by validation (Holm's method for all pairs at a {table.head}): {'; '.join(parts)}."
     picture = means_picture(groups, finding.by, key, context.folder, f"{context.stem}comparison.png", title)
@@ -38,20 +36,13 @@ def _best(finding: Comparison, runs: Runs) -> str:
     """For example "it is a 49.46 ± 0.22 % (n = 3); below: b 32.89 ± 1.55 % (n = 3)", or what is tied."""
     groups = group_runs(runs, finding.score)
     table, ties = pivot(groups, finding.by, finding.setting), with_ties(groups)
-    cells = {
-        i: f"{label} {sample_text(groups.samples(i))}" for label, (i,) in zip(table.rows, table.places, strict=True)
-    }
-    first, *_ = level = [i for i in sorted(cells) if ties["tied"][i] or ties["p"].isna()[i]]
-    below = listed([cells[i] for i in sorted(cells) if i not in level])
+    rows = zip(table.rows, table.places, strict=True)
+    cells = {i: f"{label} {sample_text(groups.samples(i))}" for label, (i,) in rows}
+    level = [i for i in sorted(cells) if ties["tied"][i] or ties["p"].isna()[i]]
+    best, below = f"it is {cells[level[0]]}", listed([cells[i] for i in sorted(cells) if i not in level])
     if ties["p"].isna().all():
-        return f"it is {cells[first]}, " + (
-            "of single runs, so this may be noise" if len(level) > 1 else "the only one"
-        )
-    if not below:
-        seen = points(names.VAL_ACCURACY, ties["detectable"].max())
-        return f"all {len(level)} are tied (a difference of {seen} would have been seen with 80 %)"
-    return (
-        f"it is {cells[first]}; below: {below}"
-        if len(level) == 1
-        else f"all are tied but these, which are below: {below}"
-    )
+        return f"{best}, {'of single runs, so this may be noise' if len(level) > 1 else 'the only one'}"
+    if below:
+        return f"{best}; below: {below}" if len(level) == 1 else f"all are tied but these, which are below: {below}"
+    seen = points(names.VAL_ACCURACY, ties["detectable"].max())
+    return f"all {len(level)} are tied (a difference of {seen} would have been seen with 80 %)"

@@ -1,7 +1,5 @@
 """Finding: how much higher one sample is than another, with the interval of the difference."""
 
-from __future__ import annotations
-
 import math
 
 from kls.analysis import statistics

@@ -1,7 +1,5 @@
 """Finding: at which values of a setting networks learn, and at which they stay at chance."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from kls.analysis.groups import group_runs

@@ -1,7 +1,5 @@
 """Finding: where the best value of a searched setting lies, how flat the curve is there, and what confirmed it."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from kls.analysis import curve

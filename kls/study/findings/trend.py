@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from kls.analysis import curve, statistics, wording
-from kls.analysis.columns import equal_to, find_column, is_number, short_names, sort_key
+from kls.analysis.columns import equal_to, is_number, sort_key
 from kls.analysis.groups import Sample, group_runs
 from kls.analysis.pivot import pivot
 from kls.analysis.runs import Runs
@@ -42,42 +42,40 @@ class _Moving(NamedTuple):
 
 def trend(finding: Trend, runs: Runs, context: Context) -> tuple[str, list[Block]]:
     """The sentence, a table and a picture. Raises UserError if there are not two numbers to compare."""
-    columns = list(runs.frame.columns)
-    key, *of = (find_column(name, columns) for name in (finding.setting, finding.of) if name)
-    head, *heads = short_names([key, *of], columns).values()
+    key, *of = (runs.column(name) for name in (finding.setting, finding.of) if name)
+    head, *heads = runs.heads([key, *of]).values()
     kinds = sorted(runs.frame[of[0]].unique(), key=sort_key) if of else []
     if not all(map(is_number, [*runs.frame[key].dropna(), *(kinds if len(kinds) > 2 else [])])):
         raise UserError(f"a trend is one of numbers, with {finding.setting} and of {finding.of or finding.score}")
     parts = {wording.setting_label(heads[0], kind): runs.chosen(equal_to(runs.frame[of[0]], kind)) for kind in kinds}
-    means = parts or {wording.score_head(finding.score): runs}
-    moving = _optima(runs, key, of[0], heads[0]) if len(kinds) > 2 else _means(finding.score, means, key)
-    x = values = moving.seeds.columns.to_numpy(np.float64)
+    parts = parts or {wording.score_head(finding.score): runs}
+    moving = _optima(runs, key, of[0], heads[0]) if len(kinds) > 2 else _means(finding.score, parts, key)
+    seeds, values = moving.seeds, moving.seeds.columns.to_numpy(np.float64)
     if len(values) < 2:
         raise UserError(f"{finding.setting} has fewer than two values with results")
-    x, log, seeds = np.log10(values) if _log(values) else values, _log(values), moving.seeds
-    line = statistics.trend(x, seeds if moving.score else seeds.map(math.log10))
-    texts = [wording.setting_text(value) for value in seeds]
-    rows = [{head: text, **cells} for text, cells in zip(texts, moving.cells, strict=True)]
-    what, k = wording.capital(finding.what), wording.scale(moving.score)
+    log, power, k = _log(values), not moving.score, wording.scale(moving.score)
+    x = np.log10(values) if log else values
+    line = statistics.trend(x, seeds.map(math.log10) if power else seeds)
+    what, words = wording.capital(finding.what), wording.capital(moving.words)
+    name, alt = f"{context.stem}trend.png", f"{words} against {head}"
     points = [
         Point(value, k * seeds[value].dropna().to_numpy(), k * c.centre, k * c.low, k * c.high)
         for value, c in zip(values.tolist(), moving.centres, strict=True)
     ]
     half = (line.slope.high - line.slope.centre) * np.abs(x - x.mean())
-    ends = (k * y if moving.score else 10.0**y for y in (line.line, line.line - half, line.line + half))
-    band = Band(values, *ends) if line.fits and line.slope.known else None
-    name, alt = f"{context.stem}trend.png", f"{wording.capital(moving.words)} against {head}"
-    axis = wording.capital(moving.words) + (f" ({moving.unit.strip()})" if moving.unit else "")
+    ends = (10.0**y if power else k * y for y in (line.line, line.line - half, line.line + half))
     plot_intervals(
-        [Series("", points, band)], wording.setting_axis(key, head), axis, context.folder / name, what, FORMATS,
-        log_x=log, log_y=not moving.score,
-        mean=f"{'mean' if moving.score else 'optimum of all seeds'} and 95 % interval",
+        [Series("", points, Band(values, *ends) if line.fits and line.slope.known else None)],
+        wording.setting_axis(key, head), words + (f" ({moving.unit.strip()})" if moving.unit else ""),
+        context.folder / name, what, FORMATS, log_x=log, log_y=power,
+        mean=f"{'optimum of all seeds' if power else 'mean'} and 95 % interval",
         line="line, with the interval of its slope",
     )  # fmt: skip
-    each = f"a {'decade' if log else 'unit'} of {head}"
-    at = [f"at {head} {text}" for text in texts]
-    sentence = f"{what}: {moving.words} on {data_text(runs)} {_moves(moving, head, at, each, line)}{moving.note}."
+    texts = [wording.setting_text(value) for value in seeds]
+    rows = [{head: text, **cells} for text, cells in zip(texts, moving.cells, strict=True)]
+    moves = _moves(moving, head, texts, f"a {'decade' if log else 'unit'} of {head}", line)
     picture = Picture(name, f"{alt}: dots are seeds, bars 95 % intervals.", alt, context.folder)
+    sentence = f"{what}: {moving.words} on {data_text(runs)} {moves}{moving.note}."
     return sentence, [Paragraph(f"{what}:"), TableBlock(rows_table(rows)), picture]
 
 
@@ -124,17 +122,16 @@ def _optima(runs: Runs, key: str, of: str, name: str) -> _Moving:
         ends = f"{found.place.low:.3g} to {found.place.high:.3g}" + (f", {found.at_end} tried" if found.at_end else "")
         own = ", ".join(f"{place:.3g}" for place in seeds[value])
         cells.append({f"best {name}": f"{found.place.centre:.3g}", "95 % interval": ends, "of each seed": own})
-    note = (
-        f"; {sum(at_end)} of {len(at_end)} optima of single seeds are at an end of what was tried, and may lie beyond"
-    )
-    return _Moving(f"best {name}", "", "", pd.DataFrame(seeds), centres, cells, note if any(at_end) else "")
+    censored = f"{sum(at_end)} of {len(at_end)} optima of single seeds"
+    note = f"; {censored} are at an end of what was tried, and may lie beyond" if any(at_end) else ""
+    return _Moving(f"best {name}", "", "", pd.DataFrame(seeds), centres, cells, note)
 
 
 def _moves(moving: _Moving, head: str, at: list[str], each: str, line: statistics.Trend) -> str:
     """For example "rises with n_s by +1.20 points a decade of n_s (95 % interval 0.40 to 2.00; 5 seeds): it is ..."."""
     centres = [centre.centre for centre in moving.centres]
     texts = [wording.number(moving.score, c) if moving.score else f"{c:.3g}" for c in centres]
-    low, high = (f"{texts[i]}{moving.unit} {at[i]}" for i in (int(np.argmin(centres)), int(np.argmax(centres))))
+    low, high = (f"{texts[i]}{moving.unit} at {head} {at[i]}" for i in (np.argmin(centres), np.argmax(centres)))
     extremes, k = f"is lowest, {low}, and highest, {high}", wording.scale(moving.score)
     if not line.slope.known:
         return f"{extremes}; one seed tells no trend"
@@ -145,11 +142,8 @@ def _moves(moving: _Moving, head: str, at: list[str], each: str, line: statistic
     slope, *ends = (k * end for end in (line.slope.centre, line.slope.low, line.slope.high))
     digits = max(2, 1 - math.floor(math.log10(abs(slope)))) if slope else 2
     interval = f"95 % interval {' to '.join(f'{end:.{digits}f}' for end in ends)}; {evidence}"
-    rate = (
-        f"by {slope:+.{digits}f}{' points' * (k > 1)} {each}"
-        if moving.score
-        else f"as {head} to the power {slope:+.2f}"
-    )
+    rate = f"by {slope:+.{digits}f}{' points' * (k > 1)} {each}"
+    rate = rate if moving.score else f"as {head} to the power {slope:+.2f}"
     verb = f"{'rises' if slope > 0 else 'falls'} with {head}"
     if line.slope.holds(0.0):
         verb = f"does not move with {head} in a way that can be told from noise,"
