@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from kls.analysis.columns import equal_to, find_column
-from kls.analysis.compare import with_ties
 from kls.analysis.groups import group_runs
 from kls.analysis.pivot import pivot
 from kls.analysis.runs import Runs
@@ -37,7 +36,7 @@ def comparison(finding: Comparison, runs: Runs, context: Context) -> tuple[str, 
 def _best(finding: Comparison, runs: Runs) -> str:
     """For example "it is a 49.46 ± 0.22 % (n = 3); below: b 32.89 ± 1.55 % (n = 3)", or what is tied."""
     groups = group_runs(runs, finding.score)
-    table, ties = pivot(groups, finding.by, finding.setting), with_ties(groups)
+    table, ties = pivot(groups, finding.by, finding.setting), groups.ties
     cells = {
         i: f"{label} {sample_text(groups.samples(i))}" for label, (i,) in zip(table.rows, table.places, strict=True)
     }
