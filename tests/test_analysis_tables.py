@@ -61,7 +61,7 @@ def test_scores() -> None:
         wording.mean_sd("val_loss", 1.2, math.nan),
         wording.sample_text(sample),
         wording.range_text("val_accuracy", -0.0771, 0.4071),
-        wording.range_text("val_accuracy", 0.9, 1.2, 1),
+        wording.range_text("val_accuracy", 0.9, 1.2),
         wording.range_text("val_loss", 1.0, 1.5),
         wording.range_text("val_loss", math.nan, math.nan),
         wording.score_name("train_cost"),
@@ -78,7 +78,7 @@ def test_scores() -> None:
         wording.duration(3900),
     ] == [
         "53.41", "1.235", "-", "53.4", "+1.20", "-36.39", "+0.00", "-", "9.6 points", "0.31 points", "1.0 point",
-        "0.123", "53.41 ± 0.21", "1.200", "53.41 ± 0.30 % (n = 2)", "0.00 to 40.71", "90.0 to 100.0", "1.000 to 1.500",
+        "0.123", "53.41 ± 0.21", "1.200", "53.41 ± 0.30 % (n = 2)", "0.00 to 40.71", "90.00 to 100.00", "1.000 to 1.500",
         "-", "training cost", "validation accuracy %", "test loss", "Best validation accuracy (%)", "lam 0.01",
         "3layer", "a, b and c", "1 run", "1,200 runs", "8.3 s", "13 min", "1 h 05 min",
     ]  # fmt: skip

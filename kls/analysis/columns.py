@@ -7,7 +7,6 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from kls.errors import UserError
@@ -58,9 +57,8 @@ def codes(frame: pd.DataFrame, columns: Iterable[str]) -> pd.DataFrame:
 def in_order(frame: pd.DataFrame, columns: Sequence[str], descending: bool = False) -> pd.Index[Any]:
     """The index in the order of the columns, the first one above all; missing values stand last."""
     ranks = codes(frame, columns)
-    if descending:
-        ranks = ranks.where(frame[list(columns)].isna(), -ranks)
-    return frame.index[np.lexsort([ranks[column] for column in reversed(columns)])] if columns else frame.index
+    ranks = ranks.where(frame[list(columns)].isna(), -ranks) if descending else ranks
+    return ranks.sort_values(list(columns), kind="stable").index
 
 
 def differing(frame: pd.DataFrame, columns: Iterable[str]) -> list[str]:

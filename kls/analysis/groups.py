@@ -27,11 +27,10 @@ _SHOWN = {DATA: "{1}", PICTURES: "pictures {1}", BUDGET: "{1} epochs"}  # in the
 
 @dataclass(frozen=True)
 class Sample:
-    """Scores of runs that differ in seeds alone.
+    """Scores of runs that differ in seeds alone, on one data set.
 
-    Attributes:
-        values: (n,) in record units; the index has a tuple of seeds for each run (see `columns.SEEDS`).
-        data: name of the data set. label: how these runs were chosen among others, "" if there were no others.
+    values: (n,) in record units; the index has a tuple of seeds for each run (see `columns.SEEDS`).
+    label: how these runs were chosen among others, "" if there were no others.
     """
 
     score: str
@@ -191,7 +190,7 @@ def numbered(frame: pd.DataFrame, parts: Sequence[str]) -> pd.Series[int]:
     coded, lost = codes(frame, parts), frame[PICTURES].isna()
     found, placed = coded[~lost].drop_duplicates(), coded.where(~lost)
     for _, alike in coded[lost].groupby(list(parts)):
-        known = [key for key in parts if pd.notna(frame.at[alike.index[0], key])]
+        known = frame.loc[alike.index[0], parts].dropna().index
         match = found[(found[known] == alike[known].iloc[0]).all(axis="columns")]
         if len(match) == 1:
             placed.loc[alike.index] = match.to_numpy(np.float64)

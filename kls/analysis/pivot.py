@@ -18,12 +18,10 @@ from kls.errors import UserError
 
 @dataclass(frozen=True)
 class Pivot:
-    """For each row and column a group, or none.
+    """For each row and column the scores of a group, or None; places: its row in the table of groups, or -1.
 
-    Attributes:
-        rows: labels, of the settings that differ among rows with the same values before them.
-        columns: the values of the setting across, as texts; values: as they are; head: its short name.
-        cells: the scores, None without a group; places: the rows of the groups in their table, -1 for none.
+    rows: labels, of the settings that differ among rows with the same values before them. columns: the values of the
+    setting across, as texts; values: as they are; head: its short name.
     """
 
     rows: list[str]

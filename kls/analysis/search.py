@@ -20,14 +20,10 @@ _LOG_FROM = 50.0  # ratio of the largest value to the smallest
 
 @dataclass(frozen=True)
 class Search:
-    """Trials of one section, which is one data set, sweep and budget, against one setting.
+    """Trials of one section against the setting ``key``, with its short name, and whether its scale is logarithmic.
 
-    Attributes:
-        key: the setting; head: its short name; log: whether it is searched on a log scale.
-        section: name of the section.
-        trials: columns x, score (record units; of a diverged run that of chance), stage (None outside sweeps),
-            diverged and seeds (a tuple). Confirming stages are left out.
-        ranges: for each stage the interval that was searched, if known.
+    trials: columns x, score (record units; of a diverged run that of chance), stage (None outside sweeps), diverged and
+    seeds (a tuple), without those of confirming stages. ranges: for each stage the interval searched, if known.
     """
 
     key: str

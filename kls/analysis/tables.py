@@ -21,10 +21,7 @@ _MOST_NAMED = 8  # groups that are tied with the best
 
 @dataclass(frozen=True)
 class Column:
-    """A head and its cells. A table that is too wide leaves out the columns with the largest rank first.
-
-    number: cells are aligned at their right. bold: which cells are.
-    """
+    """A head and its cells, numbers aligned at their right. A table too wide leaves out columns of large rank first."""
 
     head: str
     cells: list[str]
