@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -96,20 +96,26 @@ def difference(a: pd.Series[float], b: pd.Series[float]) -> Difference:
     ours, theirs = dict(zip(a.index, a, strict=True)), dict(zip(b.index, b, strict=True))
     if ours.keys() == theirs.keys() and len(ours) == len(a) == len(b) > 1:
         changes = np.array([value - theirs[seed] for seed, value in ours.items()])
-        mean, sd, n = moments(changes, scale=max(a.abs().max(), b.abs().max()))
-        if sd > 0.0 or mean == 0.0:
-            return _difference("paired by seed", mean, sd / math.sqrt(n), n - 1)
+        change = moments(changes, scale=max(a.abs().max(), b.abs().max()))
+        if change.sd > 0.0 or change.mean == 0.0:
+            return replace(welch(change, Moments(0.0, 0.0, change.n)), method="paired by seed")
     return welch(moments(a.to_numpy()), moments(b.to_numpy()))
 
 
 def welch(a: Moments, b: Moments, variance: float = 0.0) -> Difference:
     """a.mean - b.mean of independent values, each side with a variance of its own; unknown if n = 1 on a side.
 
-    Welch (1947), as `scipy.stats.ttest_ind` with ``equal_var=False``. variance: of the difference, known besides.
+    Welch (1947), as `scipy.stats.ttest_ind` with ``equal_var=False``. variance: of the difference, known besides. A
+    difference of moments that do not vary is certain.
     """
     parts = [(side.sd**2 / max(side.n, 1), side.n - 1) for side in (a, b)]
     total, dof = _satterthwaite(*parts, (variance, math.inf))
-    return _difference("Welch", a.mean - b.mean, math.sqrt(total), dof)
+    centre, error, p, detectable = a.mean - b.mean, math.sqrt(total), math.nan, math.nan
+    interval = _student(centre, error, dof)
+    if interval.known:
+        p = 2.0 * float(stats.t.sf(abs(centre) / error, dof)) if error > 0.0 else float(centre == 0.0)
+        detectable = error * float(stats.t.ppf([0.5 + LEVEL / 2, _POWER], dof).sum())
+    return Difference(interval, p, "Welch", detectable)
 
 
 def holm(p: np.ndarray) -> np.ndarray:
@@ -203,13 +209,3 @@ def _student(centre: float, error: float, dof: float) -> Interval:
     """centre ± t(dof) times its standard error."""
     half = float(stats.t.ppf(0.5 + LEVEL / 2, dof)) * error if math.isfinite(error) else math.nan
     return Interval(centre, centre - half, centre + half)
-
-
-def _difference(method: str, centre: float, error: float, dof: float) -> Difference:
-    """From a difference, its standard error and degrees of freedom; an error of 0 makes it certain."""
-    interval = _student(centre, error, dof)
-    p, detectable = math.nan, math.nan
-    if interval.known:
-        p = 2.0 * float(stats.t.sf(abs(centre) / error, dof)) if error > 0.0 else float(centre == 0.0)
-        detectable = error * float(stats.t.ppf([0.5 + LEVEL / 2, _POWER], dof).sum())
-    return Difference(interval, p, method, detectable)

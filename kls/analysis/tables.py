@@ -67,19 +67,18 @@ def group_table(groups: Groups, rows: Sequence[int] | None = None) -> Table:
     return Table(columns, f"In all rows: {', '.join(constant)}. " * bool(constant) + _note(groups))
 
 
-def paper_table(groups: Groups, columns: str = "model") -> Table:
-    """Mean ± sd with the values of one setting as columns and the others as rows; the note is the caption.
+def paper_table(groups: Groups) -> Table:
+    """Mean ± sd with models as columns and the other settings as rows; the note is the caption.
 
-    Bold is what is tied with the best. Raises UserError if a name is no column, or several groups would share a cell.
+    Bold is what is tied with the best. Raises UserError if several groups would share a cell.
     """
-    score = groups.score
-    cells = pivot(groups, [key for key in groups.keys if key not in (columns, *SECTION)], columns)
+    score, cells = groups.score, pivot(groups, [key for key in groups.keys if key not in ("model", *SECTION)], "model")
     table = [Column("", cells.rows)] if len(cells.rows) > 1 else []
     for i, head in enumerate(cells.columns):
         column = [row[i] for row in cells.cells]
         texts = [mean_sd(score, sample.mean, sample.sd) if sample else "-" for sample in column]
         bold = [row[i] >= 0 and bool(groups.ties.at[row[i], "tied"]) for row in cells.places]
-        table.append(Column(setting_label(cells.head, head), texts, number=True, bold=bold))
+        table.append(Column(head, texts, number=True, bold=bold))
     sizes = [sample.n for row in cells.cells for sample in row if sample]
     n = " to ".join(map(str, dict.fromkeys((min(sizes), max(sizes)))))
     on = ", ".join(map(str, groups.table[DATA].unique()))
