@@ -28,23 +28,19 @@ def sort_key(value: Any) -> tuple[int, Any]:
 
     Floats count with nine digits, so that 0.1 + 0.2 is 0.3; texts of numbers are numbers: YAML 1.1 has 1e-1 as a text.
     """
-    if isinstance(value, str):
-        return (0, float(f"{float(value):.9g}")) if _NUMBER.fullmatch(value) else (1, value)
     if value is None or value != value:
         return 3, 0
-    if isinstance(value, bool):
-        return 2, value
-    return (0, float(f"{value:.9g}") if isinstance(value, float) else value) if is_number(value) else (1, str(value))
-
-
-def same(a: Any, b: Any) -> bool:
-    """Whether two values of a setting are the same."""
-    return sort_key(a) == sort_key(b)
+    if isinstance(value, bool | int):
+        return (2 if isinstance(value, bool) else 0), value
+    if isinstance(value, float) or _NUMBER.fullmatch(str(value)):
+        return 0, float(f"{float(value):.9g}")
+    return 1, str(value)
 
 
 def equal_to(column: pd.Series[Any], value: Any) -> pd.Series[bool]:
     """Which cells of a column are the same as the value."""
-    return column.map(lambda cell: same(cell, value)).astype(bool)
+    key = sort_key(value)
+    return column.map(lambda cell: sort_key(cell) == key).astype(bool)
 
 
 def codes(frame: pd.DataFrame, columns: Iterable[str]) -> pd.DataFrame:
