@@ -51,11 +51,9 @@ def group_table(groups: Groups, rows: Sequence[int] | None = None) -> Table:
     for score in groups.scores:
         n, *parts, low, high = (table[f"{score}_{part}"].tolist() for part in ("n", "mean", "sd", "low", "high"))
         cells = [f"{mean_sd(score, *row)} (n={k})" if k else "-" for k, *row in zip(n, *parts, strict=True)]
-        if score != groups.score:
-            columns.append(Column(score_head(score), cells, _OTHER_SCORE, number=True))
-            continue
-        columns.append(Column(score_head(score), cells, number=True, bold=tied))
-        if table[f"{score}_n"].gt(1).any():
+        first = score == groups.score
+        columns.append(Column(score_head(score), cells, 0 if first else _OTHER_SCORE, True, tied if first else None))
+        if first and max(n, default=0) > 1:
             ends = [wording.range_text(score, *row) for row in zip(low, high, strict=True)]
             columns.append(Column("95 % interval", ends, _INTERVAL, number=True))
     if groups.ties["p"].notna().any():
