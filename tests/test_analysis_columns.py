@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from kls.analysis.columns import determined, differing, equal_to, find_column, in_order, same, short_names
+from kls.analysis.columns import determined, differing, equal_to, find_column, in_order, short_names, sort_key
 from kls.errors import UserError
 
 COLUMNS = ["status", "lam", "model", "model.hidden", "model.bn.enabled", "model.bn.momentum", "optimizer.momentum"]
@@ -83,7 +83,7 @@ def test_names_are_as_short_as_they_can_be() -> None:
     ],
 )
 def test_when_two_values_are_the_same(a: Any, b: Any, expected: bool) -> None:
-    assert same(a, b) == same(b, a) == expected
+    assert (sort_key(a) == sort_key(b)) == expected
     frame = pd.DataFrame({"x": [a, b]}, dtype=object)
     assert equal_to(frame["x"], a).tolist() == [True, expected]
     assert (differing(frame, ["x"]) == []) == expected

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from made_up_runs import make_failed_start, make_run, make_sweep
 
-from kls.analysis.groups import Groups, group_runs, sections, select
+from kls.analysis.groups import Groups, group_runs, sections
+from kls.analysis.pivot import select
 from kls.analysis.runs import Runs, read_runs
 from kls.errors import UserError
 

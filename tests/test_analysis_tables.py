@@ -9,7 +9,6 @@ from made_up_runs import make_run
 from numpy.random import default_rng
 
 from kls.analysis import wording
-from kls.analysis.compare import with_ties
 from kls.analysis.groups import Groups, Sample, group_runs
 from kls.analysis.pivot import pivot
 from kls.analysis.runs import read_runs
@@ -62,7 +61,7 @@ def test_scores() -> None:
         wording.mean_sd("val_loss", 1.2, math.nan),
         wording.sample_text(sample),
         wording.range_text("val_accuracy", -0.0771, 0.4071),
-        wording.range_text("val_accuracy", 0.9, 1.2, 1),
+        wording.range_text("val_accuracy", 0.9, 1.2),
         wording.range_text("val_loss", 1.0, 1.5),
         wording.range_text("val_loss", math.nan, math.nan),
         wording.score_name("train_cost"),
@@ -79,15 +78,15 @@ def test_scores() -> None:
         wording.duration(3900),
     ] == [
         "53.41", "1.235", "-", "53.4", "+1.20", "-36.39", "+0.00", "-", "9.6 points", "0.31 points", "1.0 point",
-        "0.123", "53.41 ± 0.21", "1.200", "53.41 ± 0.30 % (n = 2)", "0.00 to 40.71", "90.0 to 100.0", "1.000 to 1.500",
-        "-", "training cost", "validation accuracy %", "test loss", "Best validation accuracy (%)", "lam 0.01",
-        "3layer", "a, b and c", "1 run", "1,200 runs", "8.3 s", "13 min", "1 h 05 min",
+        "0.123", "53.41 ± 0.21", "1.200", "53.41 ± 0.30 % (n = 2)", "0.00 to 40.71", "90.00 to 100.00",
+        "1.000 to 1.500", "-", "training cost", "validation accuracy %", "test loss", "Best validation accuracy (%)",
+        "lam 0.01", "3layer", "a, b and c", "1 run", "1,200 runs", "8.3 s", "13 min", "1 h 05 min",
     ]  # fmt: skip
 
 
 def test_ties_with_the_best_are_tested_by_pairs_of_seeds(tmp_path: Path) -> None:
     groups = groups_of(tmp_path)
-    ties = with_ties(groups)
+    ties = groups.ties
     assert groups.labels() == ["9layer, lam 0.01", "3layer, lam 0.01", "3layer, lam 0.1", "9layer, lam 0.1"]
     assert ties["tied"].tolist() == [True, True, False, False]
     assert ties["difference"].tolist()[1:3] == pytest.approx([0.001, -0.099])
@@ -102,12 +101,12 @@ def test_single_runs_and_other_budgets_are_not_compared(tmp_path: Path) -> None:
     make_run(tmp_path / "0", 0.5)
     make_run(tmp_path / "1", 0.6, lam=0.1)
     groups = group_runs(read_runs([tmp_path]))
-    assert with_ties(groups)[["p", "tied"]].isna().to_numpy().tolist() == [[True, False], [True, False]]
-    assert not with_ties(groups)["tied"].any()
-    assert "One run each" in group_table(groups, with_ties(groups)).note
+    assert groups.ties[["p", "tied"]].isna().to_numpy().tolist() == [[True, False], [True, False]]
+    assert not groups.ties["tied"].any()
+    assert "One run each" in group_table(groups).note
     make_run(tmp_path / "2", 0.6, optimizer__schedule__cycles=4)
     with pytest.raises(UserError, match="groups that are compared differ in planned_epochs: 20, 40"):
-        with_ties(group_runs(read_runs([tmp_path])))
+        _ = group_runs(read_runs([tmp_path])).ties
 
 
 def test_groups_of_equal_truth_are_seldom_called_different(tmp_path: Path) -> None:
@@ -117,13 +116,13 @@ def test_groups_of_equal_truth_are_seldom_called_different(tmp_path: Path) -> No
     runs, rng, wrong = read_runs([tmp_path]), default_rng(0), 0
     for _ in range(100):
         runs.frame["val_accuracy"] = rng.normal(0.5, 0.01, 24)
-        wrong += not with_ties(group_runs(runs))["tied"].all()
+        wrong += not group_runs(runs).ties["tied"].all()
     assert wrong <= 5
 
 
 def test_the_table_of_groups(tmp_path: Path) -> None:
     groups = groups_of(tmp_path, "test_accuracy", **{"2/0": "pruned"})
-    table = group_table(groups, with_ties(groups))
+    table = group_table(groups)
     assert {column.head: column.cells for column in table.columns} == {
         "model": ["9layer", "3layer", "3layer", "9layer"],
         "lam": ["0.01", "0.01", "0.1", "0.1"],
@@ -140,7 +139,7 @@ def test_the_table_of_groups(tmp_path: Path) -> None:
         "3layer, lam 0.01; 3layer, lam 0.1. "
     )
     assert table.note.endswith(" would have shown in 80 % of cases.")
-    first = group_table(groups, with_ties(groups), [1, 2])
+    first = group_table(groups, [1, 2])
     assert {column.head: column.cells for column in first.columns}["lam"] == ["0.01", "0.1"]
     assert first.note.startswith("In all rows: 3layer. ")
 
@@ -148,7 +147,7 @@ def test_the_table_of_groups(tmp_path: Path) -> None:
 def test_the_only_group_has_its_keys_and_no_ties(tmp_path: Path) -> None:
     make_run(tmp_path / "0", 0.1, status="diverged")
     groups = group_runs(read_runs([tmp_path]), by=["lam"])
-    table = group_table(groups, with_ties(groups))
+    table = group_table(groups)
     assert [(column.head, column.cells) for column in table.columns] == [
         ("lam", ["0.005"]), ("validation accuracy %", ["10.00 (n=1)"]), ("diverged", ["1"]),
     ]  # fmt: skip
@@ -171,7 +170,7 @@ def test_pivot(tmp_path: Path) -> None:
 
 def test_the_table_of_a_paper(tmp_path: Path) -> None:
     groups = groups_of(tmp_path)
-    table = paper_table(groups, with_ties(groups))
+    table = paper_table(groups)
     assert table.note.startswith("Validation accuracy % on CIFAR-10, mean ± standard deviation (n = 1 to 3). Means")
     assert latex(table, "outputs/My_grid val_accuracy", "50 % of my_data") == (
         "\\begin{table}[htbp]\n"
@@ -188,8 +187,6 @@ def test_the_table_of_a_paper(tmp_path: Path) -> None:
         "\\end{tabular}\n"
         "\\end{table}\n"
     )
-    across = paper_table(groups, with_ties(groups), "lam")
-    assert [column.head for column in across.columns] == ["", "lam 0.01", "lam 0.1"]
 
 
 def test_latex_shows_all_text_as_it_is() -> None:

@@ -89,7 +89,7 @@ def test_welch_agrees_with_scipy() -> None:
     expected = stats.ttest_ind(A, B, equal_var=False)
     interval = expected.confidence_interval(0.95)
     found = difference(of_seeds(A), of_seeds(B))
-    assert (found.method, found.n_a, found.n_b, found.interval.centre) == ("Welch", 3, 4, 2.0)
+    assert (found.method, found.interval.centre) == ("Welch", 2.0)
     assert (found.interval.low, found.interval.high) == (pytest.approx(interval.low), pytest.approx(interval.high))
     assert found.p == pytest.approx(expected.pvalue)
     error = (interval.high - 2.0) / stats.t.ppf(0.975, expected.df)
@@ -164,7 +164,7 @@ def test_too_few_values_give_no_interval(unknown: Interval) -> None:
 
 def test_a_difference_of_single_runs_has_no_p() -> None:
     found = difference(of_seeds(A[:1]), of_seeds(B[:1]))
-    assert (found.interval.centre, found.n_a, found.n_b) == (1.0, 1, 1)
+    assert found.interval.centre == 1.0
     assert math.isnan(found.p)
     assert math.isnan(found.detectable)
 
@@ -186,7 +186,7 @@ def test_a_slope_is_that_of_the_seeds() -> None:
     np.testing.assert_allclose(slopes, [2.3, 0.5, 1.0])
     low, high = stats.t.interval(0.95, 2, loc=np.mean(slopes), scale=stats.sem(slopes))
     assert (found.slope.centre, found.slope.low, found.slope.high) == pytest.approx((3.8 / 3.0, low, high))
-    assert (found.n_seeds, found.left_out) == (3, 1)
+    assert found.n_seeds == 3
     # means 1, 13/6, 10/3, 29/6, of mean 17/6
     np.testing.assert_allclose(found.line, 17.0 / 6.0 + 3.8 / 3.0 * (x - 1.5))
 

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 from made_up_runs import make_run
 
-from kls.analysis.compare import with_ties
-from kls.analysis.groups import group_runs, select
+from kls.analysis.groups import group_runs
+from kls.analysis.pivot import select
 from kls.analysis.runs import Runs, read_runs
 from kls.analysis.statistics import difference
 from kls.records import names
@@ -95,7 +95,7 @@ def ties(read: Runs, method: str, truth: tuple[float, ...], times: int) -> np.nd
         own = SEED * draw.standard_normal(seed.max() + 1)[seed]
         scores = np.take(truth, group) + own + NOISE * draw.standard_normal(group.size)
         groups = group_runs(repeated(read, lam=np.take(LAMS, group), seed=seed, val_accuracy=scores))
-        table = with_ties(groups).set_index(groups.table["lam"])
+        table = groups.ties.set_index(groups.table["lam"])
         found.append([bool(table.at[lam, "tied"]) for lam in LAMS])
     return np.array(found)
 

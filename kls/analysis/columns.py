@@ -7,7 +7,6 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from kls.errors import UserError
@@ -29,23 +28,19 @@ def sort_key(value: Any) -> tuple[int, Any]:
 
     Floats count with nine digits, so that 0.1 + 0.2 is 0.3; texts of numbers are numbers: YAML 1.1 has 1e-1 as a text.
     """
-    if isinstance(value, str):
-        return (0, float(f"{float(value):.9g}")) if _NUMBER.fullmatch(value) else (1, value)
     if value is None or value != value:
         return 3, 0
-    if isinstance(value, bool):
-        return 2, value
-    return (0, float(f"{value:.9g}") if isinstance(value, float) else value) if is_number(value) else (1, str(value))
-
-
-def same(a: Any, b: Any) -> bool:
-    """Whether two values of a setting are the same."""
-    return sort_key(a) == sort_key(b)
+    if isinstance(value, bool | int):
+        return (2 if isinstance(value, bool) else 0), value
+    if isinstance(value, float) or _NUMBER.fullmatch(str(value)):
+        return 0, float(f"{float(value):.9g}")
+    return 1, str(value)
 
 
 def equal_to(column: pd.Series[Any], value: Any) -> pd.Series[bool]:
     """Which cells of a column are the same as the value."""
-    return column.map(lambda cell: same(cell, value)).astype(bool)
+    key = sort_key(value)
+    return column.map(lambda cell: sort_key(cell) == key).astype(bool)
 
 
 def codes(frame: pd.DataFrame, columns: Iterable[str]) -> pd.DataFrame:
@@ -58,9 +53,8 @@ def codes(frame: pd.DataFrame, columns: Iterable[str]) -> pd.DataFrame:
 def in_order(frame: pd.DataFrame, columns: Sequence[str], descending: bool = False) -> pd.Index[Any]:
     """The index in the order of the columns, the first one above all; missing values stand last."""
     ranks = codes(frame, columns)
-    if descending:
-        ranks = ranks.where(frame[list(columns)].isna(), -ranks)
-    return frame.index[np.lexsort([ranks[column] for column in reversed(columns)])] if columns else frame.index
+    ranks = ranks.where(frame[list(columns)].isna(), -ranks) if descending else ranks
+    return ranks.sort_values(list(columns), kind="stable").index
 
 
 def differing(frame: pd.DataFrame, columns: Iterable[str]) -> list[str]:

@@ -29,14 +29,11 @@ _REFERENCE = 0.9  # quantile of the distances to the best
 
 @dataclass(frozen=True)
 class Optimum:
-    """The place of the highest score, and the curve through all scores.
+    """The place of the highest score with its 95 % interval, in units of x, and the curve through all scores.
 
-    Attributes:
-        place: where the curve is highest, with its 95 % interval, in units of x.
-        flat: smallest and largest x around the place at which the curve cannot be told from the highest (5 % level).
-        at_end: "smallest" or "largest" if the place is that of the x tried, so that the optimum may lie beyond.
-        x, mean, low, high: the curve (401,) with its pointwise 95 % band, in the scores' units.
-        n: number of scores.
+    flat: smallest and largest x around the place at which the curve cannot be told from the highest (5 % level).
+    at_end: "smallest" or "largest" if the place is that of the x tried, so that the optimum may lie beyond.
+    x, mean, low, high: the curve (401,) with its pointwise 95 % band, in the scores' units.
     """
 
     place: Interval
@@ -46,7 +43,6 @@ class Optimum:
     mean: np.ndarray
     low: np.ndarray
     high: np.ndarray
-    n: int
 
 
 def optimum(x: np.ndarray, scores: pd.DataFrame | pd.Series[float] | np.ndarray, log: bool) -> Optimum:
@@ -57,11 +53,8 @@ def optimum(x: np.ndarray, scores: pd.DataFrame | pd.Series[float] | np.ndarray,
     highest points of 2000 curves drawn from the posterior, with a fixed seed. Scores that jump, as between learning
     rates that converge and diverge, are not what the method is for: leave out runs that diverged.
 
-    Args:
-        x: (k,) values of a setting.
-        scores: (k,) of single runs, or (n, k), a row for each seed. Runs without a score, and seeds with a gap, are
-            left out.
-        log: whether the curve is smooth in the logarithm of x.
+    x: (k,) values of a setting. scores: (k,) of single runs, or (n, k), a row for each seed; runs without a score, and
+    seeds with a gap, are left out. log: whether the curve is smooth in the logarithm of x.
 
     Raises UserError if fewer than two different x have a score, or if ``log`` and an x is not positive.
     """
@@ -73,8 +66,7 @@ def optimum(x: np.ndarray, scores: pd.DataFrame | pd.Series[float] | np.ndarray,
     lower = np.flatnonzero((curves >= curves[:, [top]]).mean(axis=0) < 1.0 - LEVEL)
     first, last = lower[lower < top].max(initial=-1) + 1, lower[lower > top].min(initial=_POINTS) - 1
     flat, end = (float(fit.grid[first]), float(fit.grid[last])), {0: "smallest", _POINTS - 1: "largest"}.get(top)
-    mean, low, high = fit.scores(np.vstack([middle, np.quantile(curves, _TAILS, axis=0)]))
-    return Optimum(place, flat, end, fit.grid, mean, low, high, fit.y.size)
+    return Optimum(place, flat, end, fit.grid, *fit.scores(np.vstack([middle, np.quantile(curves, _TAILS, axis=0)])))
 
 
 def seed_optima(x: np.ndarray, scores: pd.DataFrame, log: bool) -> pd.Series[float]:

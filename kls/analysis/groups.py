@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 
-from kls.analysis.columns import SEEDS, codes, determined, differing, equal_to, in_order, is_number, same
+from kls.analysis.columns import SEEDS, codes, determined, differing, in_order, is_number
 from kls.analysis.runs import BUDGET, DATA, PICTURES, RESULTS, SECTION, Runs
-from kls.analysis.statistics import LEVEL, Interval, mean_interval
+from kls.analysis.statistics import LEVEL, Interval, difference, holm, mean_interval
 from kls.analysis.wording import listed, score_name, setting_label, setting_text
 from kls.errors import UserError
 from kls.records import names
@@ -26,11 +27,10 @@ _SHOWN = {DATA: "{1}", PICTURES: "pictures {1}", BUDGET: "{1} epochs"}  # in the
 
 @dataclass(frozen=True)
 class Sample:
-    """Scores of runs that differ in seeds alone.
+    """Scores of runs that differ in seeds alone, on one data set.
 
-    Attributes:
-        values: (n,) in record units; the index has a tuple of seeds for each run (see `columns.SEEDS`).
-        data: name of the data set. label: how these runs were chosen among others, "" if there were no others.
+    values: (n,) in record units; the index has a tuple of seeds for each run (see `columns.SEEDS`).
+    label: how these runs were chosen among others, "" if there were no others.
     """
 
     score: str
@@ -67,8 +67,7 @@ class Groups:
         table: one row a group: `SECTION`, settings that differ, runs, ``n_<status>`` of each of `COUNTED`, and for each
             of `scores` ``<score>_n`` (runs averaged), ``_mean``, ``_sd`` (n - 1 in the denominator), ``_low`` and
             ``_high`` (95 % interval of the mean, Student's t); NaN if n is too small.
-        keys: columns that tell the groups apart; a model stands for its settings.
-        score: what was asked for, the first of `scores`.
+        keys: columns that tell the groups apart; a model stands for its settings. score: the first of `scores`.
         member: for each run its group, -1 for none; first: for each group one of its runs, as a row of their table.
         values: (runs, scores) of the runs that are averaged, else NaN. seeds: for each of these a tuple.
         averaged_over: columns that differ within a group; more than seeds only if `by` was given.
@@ -93,11 +92,29 @@ class Groups:
         heads = self.runs.heads(self.averaged_over)
         return f"means over {listed(list(heads.values()))}" if heads else "one run each"
 
+    @cached_property
+    def ties(self) -> pd.DataFrame:
+        """For each group its mean validation accuracy minus that of the best, as a share, and whether the two are tied.
+
+        Columns: difference, detectable (see `statistics.Difference`), p, tied. p is corrected by Holm's method for all
+        pairs of groups, not for those with the best alone, since the same scores chose it. A group of one run has NaN
+        and is not tied; the best is, with itself. Raises UserError if the groups are of several sections.
+        """
+        refuse_several(self, list(self.table.index), "groups that are compared", SECTION)
+        ties = pd.DataFrame(np.nan, self.table.index, ["difference", "detectable", "p"])
+        compared = ties.index[self.table[f"{names.VAL_ACCURACY}_n"] > 1]
+        if len(compared) > 1:
+            best, *others = (self.samples(i, names.VAL_ACCURACY).values for i in compared)
+            found = np.array([(d.interval.centre, d.detectable, d.p) for d in (difference(o, best) for o in others)])
+            pairs = len(compared) * (len(compared) - 1) // 2
+            found[:, 2] = holm(np.r_[found[:, 2], np.ones(pairs - len(found))])[: len(found)]
+            ties.loc[compared[1:]] = found
+        ties["tied"] = ties["p"].gt(1.0 - LEVEL) | (ties.index.isin(compared[:1]) & (len(compared) > 1))
+        return ties
+
     def samples(self, i: int, score: str | None = None) -> Sample:
-        """The scores of group i. Raises UserError if no run has such a score."""
+        """The scores of group i; ``score`` is one of `scores`, by default the first."""
         score = score or self.score
-        if score not in self.values:
-            raise UserError(f"no run has a {score_name(score)}")
         values = self.values[score].iloc[np.flatnonzero(self.member == i)].dropna()
         seeds = pd.Index(self.seeds.to_numpy()[values.index], tupleize_cols=False)
         return Sample(score, values.set_axis(seeds), str(self.table.at[i, DATA]))
@@ -173,7 +190,7 @@ def numbered(frame: pd.DataFrame, parts: Sequence[str]) -> pd.Series[int]:
     coded, lost = codes(frame, parts), frame[PICTURES].isna()
     found, placed = coded[~lost].drop_duplicates(), coded.where(~lost)
     for _, alike in coded[lost].groupby(list(parts)):
-        known = [key for key in parts if not same(frame.at[alike.index[0], key], None)]
+        known = frame.loc[alike.index[0], parts].dropna().index
         match = found[(found[known] == alike[known].iloc[0]).all(axis="columns")]
         if len(match) == 1:
             placed.loc[alike.index] = match.to_numpy(np.float64)
@@ -200,8 +217,7 @@ def _telling(table: pd.DataFrame, keys: Sequence[str]) -> list[str]:
     return [key for key in keys if key in kept]
 
 
-@dataclass(frozen=True)
-class Section:
+class Section(NamedTuple):
     """Runs that may be ranked together; the name has their data, their budget, and in what other sections differ."""
 
     name: str
@@ -219,44 +235,11 @@ def sections(runs: Runs) -> list[Section]:
     shown = [key for key in SECTION if key in {DATA, BUDGET, *differing(first, SECTION)}]
     found = []
     for i, row in zip(first.index, first[list(SECTION)].to_dict("records"), strict=True):
-        there = [key for key in shown if row[key] is not None]
-        texts = [_SHOWN.get(key, "{} {}").format(key, setting_text(row[key])) for key in there]
+        there = {key: setting_text(row[key]) for key in shown if row[key] is not None}
+        name = ", ".join(_SHOWN.get(key, "{} {}").format(key, text) for key, text in there.items())
         place = -sizes[row[PICTURES]], sweeps.index(row["sweep"]), -(row[BUDGET] or 0.0)
-        found.append((place, Section(", ".join(texts), runs.chosen(number == number[i]))))
+        found.append((place, Section(name, runs.chosen(number == number[i]))))
     return [section for _, section in sorted(found, key=lambda pair: pair[0])]
-
-
-def select(
-    runs: Runs, where: Mapping[str, Any], score: str, rank: int | None = None, near: Mapping[str, float] | None = None
-) -> Sample:
-    """The scores of the runs with the values `where`, which must differ in seeds alone.
-
-    rank: takes, of several groups of one section, the one at this place by validation accuracy.
-    near: settings with numbers; takes the runs whose value is the closest on a log scale.
-    Raises UserError if a name is no column, no run is there, or if they are of several groups: it says what differs.
-    """
-    chosen, choice = pd.Series(True, index=runs.frame.index), list[str]()
-    for name, value in where.items():
-        chosen &= equal_to(runs.frame[runs.column(name)], value)
-    for name, wanted in (near or {}).items():
-        tried = pd.to_numeric(runs.frame.loc[chosen, runs.column(name)], errors="coerce")
-        away = np.log(tried[tried > 0] / wanted).abs()
-        chosen &= away.eq(away.min()).reindex(chosen.index, fill_value=False)
-        choice += [f"nearest: {name} {setting_text(tried[away.idxmin()])}"] if len(away) else []
-    given = listed([f"{key} = {setting_text(value)}" for key, value in where.items()])
-    ours = f" with {given}" if given else ""
-    if not chosen.any():
-        raise UserError(f"no run{ours}" + "".join(f" has a {name} above 0" for name in near or ()))
-    groups = group_runs(runs.chosen(chosen), score)
-    found = groups.table.index[groups.table[f"{score}_n"] > 0].tolist()
-    if len(found) < (rank or 1):
-        raise UserError(f"{len(found) or 'no'} settings{ours} have a result, so none is number {rank or 1}")
-    refuse_several(groups, found, f"the runs{ours}", SECTION if rank else [*SECTION, *groups.keys])
-    place = found[(rank or 1) - 1]
-    if len(found) > 1:
-        which = "best" if rank == 1 else f"number {rank}"
-        choice.append(f"{which} of {len(found)} by validation: {groups.labels()[place]}")
-    return replace(groups.samples(place), label=", ".join(choice))
 
 
 def refuse_several(groups: Groups, rows: Sequence[int], what: str, keys: Sequence[str]) -> None:

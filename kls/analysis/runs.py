@@ -153,9 +153,8 @@ def _number(name: str) -> int:
 
 def _shown(folder: Path, root: Path, prefix: Path | None) -> str:
     """The folder as seen from the root, behind the prefix if there is one."""
-    shown = folder if prefix else Path(folder.name)
-    if folder.is_relative_to(root):
-        shown = (prefix or Path()) / folder.relative_to(root)
+    inside = folder.is_relative_to(root)
+    shown = (prefix or Path()) / folder.relative_to(root) if inside else folder if prefix else Path(folder.name)
     return one_line(shown.as_posix() if shown.name else root.name)
 
 
@@ -172,9 +171,8 @@ def _read(path: Path) -> _Run:
         raise UserError(f"{path}: was written by a newer kls (schema {schema}, this one reads {names.SCHEMA})")
     if status in RESULTS and metrics.get(names.VAL_ACCURACY) is None:
         raise UserError(f"{path}: is {status}, but {names.METRICS} has no number as {names.VAL_ACCURACY}")
-    model, settings = metrics.pop("model", None), metrics.pop("settings", None)
-    if schema is None:
-        model, settings = _older(path, status)
+    own = metrics.pop("model", None), metrics.pop("settings", None)
+    model, settings = _older(path, status) if schema is None else own
     if not isinstance(settings, dict):
         raise DamageError(f"{file}: has no settings; it was damaged")
     if status == names.DIVERGED:  # of which older records have no losses

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +11,7 @@ from kls.analysis.columns import SEEDS, differing, is_number
 from kls.analysis.groups import group_runs, sections
 from kls.analysis.runs import Runs
 from kls.records import names
-from kls.records.sweep_stages import Searched, Sweep
+from kls.records.sweep_stages import Sweep
 
 _FEWEST = 4  # values that make a search of listed ones, or of runs without a record of what was searched
 _LOG_FROM = 50.0  # ratio of the largest value to the smallest
@@ -20,14 +19,10 @@ _LOG_FROM = 50.0  # ratio of the largest value to the smallest
 
 @dataclass(frozen=True)
 class Search:
-    """Trials of one section, which is one data set, sweep and budget, against one setting.
+    """Trials of one section against the setting ``key``, with its short name, and whether its scale is logarithmic.
 
-    Attributes:
-        key: the setting; head: its short name; log: whether it is searched on a log scale.
-        section: name of the section.
-        trials: columns x, score (record units; of a diverged run that of chance), stage (None outside sweeps),
-            diverged and seeds (a tuple). Confirming stages are left out.
-        ranges: for each stage the interval that was searched, if known.
+    trials: columns x, score (record units; of a diverged run that of chance), stage (None outside sweeps), diverged and
+    seeds (a tuple), without those of confirming stages. ranges: for each stage the interval searched, if known.
     """
 
     key: str
@@ -51,18 +46,14 @@ def searches(runs: Runs, score: str = names.VAL_ACCURACY) -> list[Search]:
             parts = {s.name: s.params[key] for s in stages if key in s.params and (tried["stage"] == s.name).any()}
             own = tried[tried["stage"].isin(parts)] if asked else tried
             own = own[own[key].map(is_number).astype(bool)]
-            interval = any(part.values is None for part in parts.values())
-            if key in SEEDS or own[key].nunique() < (2 if interval else _FEWEST):
+            scales = {part.scale for part in parts.values() if part.values is None}  # of intervals
+            if key in SEEDS or own[key].nunique() < (2 if scales else _FEWEST):
                 continue
-            trials = own[[key, "stage"]].set_axis(["x", "stage"], axis="columns").astype({"x": np.float64})
-            diverged = own[names.STATUS] == names.DIVERGED
-            trials = trials.assign(score=groups.values[score], diverged=diverged, seeds=groups.seeds)
+            x, diverged = own[key].astype(np.float64), own[names.STATUS] == names.DIVERGED
+            columns = {"x": x, "stage": own["stage"], "score": groups.values[score], "diverged": diverged}
+            trials = pd.DataFrame({**columns, "seeds": groups.seeds}, index=own.index)
             ends = {name: [*filter(is_number, part.values or (part.low, part.high))] for name, part in parts.items()}
             ranges = {name: (min(values), max(values)) for name, values in ends.items() if values}
-            found.append(Search(key, runs.heads([key])[key], _is_log(trials["x"], parts), section.name, trials, ranges))
+            log = "log" in scales if scales else bool(x.min() >= 0 and x.max() >= _LOG_FROM * x[x > 0].min())
+            found.append(Search(key, runs.heads([key])[key], log, section.name, trials, ranges))
     return found
-
-
-def _is_log(x: pd.Series[float], parts: Mapping[str, Searched]) -> bool:
-    scales = {part.scale for part in parts.values() if part.values is None}
-    return "log" in scales if scales else bool(x.min() >= 0 and x.max() >= _LOG_FROM * x[x > 0].min())

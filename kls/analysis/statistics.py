@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -44,16 +44,11 @@ class Moments(NamedTuple):
 
 
 def moments(values: np.ndarray, scale: float | None = None) -> Moments:
-    """Of values (n,). Values that differ by rounding alone, relative to ``scale``, have the standard deviation 0.
-
-    scale: size of the numbers that the values come from; by default that of the values.
-    """
+    """Of values (n,); the sd is 0 if they differ by rounding alone, relative to ``scale``, by default their size."""
     n = values.size
-    if n < 2:
-        return Moments(float(values.mean()) if n else math.nan, math.nan, n)
-    if np.ptp(values) <= _ROUNDING * (np.abs(values).max() if scale is None else scale):
+    if n > 1 and np.ptp(values) <= _ROUNDING * (np.abs(values).max() if scale is None else scale):
         return Moments(float(values[0]), 0.0, n)
-    return Moments(float(values.mean()), float(values.std(ddof=1)), n)
+    return Moments(float(values.mean()) if n else math.nan, float(values.std(ddof=1)) if n > 1 else math.nan, n)
 
 
 def mean_interval(values: np.ndarray) -> Interval:
@@ -66,8 +61,7 @@ def new_mean(values: np.ndarray, n_new: int = 1, variance: float = 0.0) -> Inter
     """Where the mean of ``n_new`` new runs is expected, from the values (n,) of runs; unknown for n = 1.
 
     m ± t sqrt(s^2 (1 / n + 1 / n_new) + variance): the prediction interval of Hahn and Meeker, Statistical Intervals
-    (1991), 4.8, with a known variance that the new runs have besides (see `split_variance`), and degrees of freedom by
-    Satterthwaite (1946).
+    (1991), 4.8, with a known variance that the new runs have besides, and degrees of freedom by Satterthwaite (1946).
     """
     mean, sd, n = moments(values)
     total, dof = _satterthwaite((sd**2 * (1.0 / max(n, 1) + 1.0 / n_new), n - 1), (variance, math.inf))
@@ -81,20 +75,15 @@ def split_variance(p: float, n_ours: int, n_theirs: int) -> float:
 
 @dataclass(frozen=True)
 class Difference:
-    """mean(a) - mean(b).
+    """mean(a) - mean(b), by ``method`` "paired by seed" or "Welch".
 
-    Attributes:
-        p: of the two-sided test that it is 0; NaN if the interval is unknown.
-        method: "paired by seed" or "Welch".
-        detectable: the smallest true difference that a test at the 5 % level would find in 80 % of cases, with these
-            standard deviations and numbers of values; NaN if the interval is unknown.
+    p: of the two-sided test that it is 0. detectable: the smallest true difference that a test at the 5 % level finds
+    in 80 % of cases, with these standard deviations and numbers of values. Both are NaN if the interval is unknown.
     """
 
     interval: Interval
     p: float
     method: str
-    n_a: int
-    n_b: int
     detectable: float
 
 
@@ -104,24 +93,29 @@ def difference(a: pd.Series[float], b: pd.Series[float]) -> Difference:
     Scores of the same two or more seeds are paired: Student's t of their differences, as `scipy.stats.ttest_rel`.
     Others, and pairs that all have the same difference although the scores vary, are compared by `welch`.
     """
-    ours, theirs = moments(a.to_numpy()), moments(b.to_numpy())
-    partner = dict(zip(b.index, b, strict=True))
-    if ours.n == theirs.n > 1 and partner.keys() == set(a.index) and len(partner) == ours.n:
-        changes = np.array([value - partner[seed] for seed, value in a.items()])
-        mean, sd, n = moments(changes, scale=max(a.abs().max(), b.abs().max()))
-        if sd > 0.0 or mean == 0.0:
-            return _difference("paired by seed", mean, sd / math.sqrt(n), n - 1, n, n)
-    return welch(ours, theirs)
+    ours, theirs = dict(zip(a.index, a, strict=True)), dict(zip(b.index, b, strict=True))
+    if ours.keys() == theirs.keys() and len(ours) == len(a) == len(b) > 1:
+        changes = np.array([value - theirs[seed] for seed, value in ours.items()])
+        change = moments(changes, scale=max(a.abs().max(), b.abs().max()))
+        if change.sd > 0.0 or change.mean == 0.0:
+            return replace(welch(change, Moments(0.0, 0.0, change.n)), method="paired by seed")
+    return welch(moments(a.to_numpy()), moments(b.to_numpy()))
 
 
 def welch(a: Moments, b: Moments, variance: float = 0.0) -> Difference:
     """a.mean - b.mean of independent values, each side with a variance of its own; unknown if n = 1 on a side.
 
-    Welch (1947), as `scipy.stats.ttest_ind` with ``equal_var=False``. variance: of the difference, known besides.
+    Welch (1947), as `scipy.stats.ttest_ind` with ``equal_var=False``. variance: of the difference, known besides. A
+    difference of moments that do not vary is certain.
     """
     parts = [(side.sd**2 / max(side.n, 1), side.n - 1) for side in (a, b)]
     total, dof = _satterthwaite(*parts, (variance, math.inf))
-    return _difference("Welch", a.mean - b.mean, math.sqrt(total), dof, a.n, b.n)
+    centre, error, p, detectable = a.mean - b.mean, math.sqrt(total), math.nan, math.nan
+    interval = _student(centre, error, dof)
+    if interval.known:
+        p = 2.0 * float(stats.t.sf(abs(centre) / error, dof)) if error > 0.0 else float(centre == 0.0)
+        detectable = error * float(stats.t.ppf([0.5 + LEVEL / 2, _POWER], dof).sum())
+    return Difference(interval, p, "Welch", detectable)
 
 
 def holm(p: np.ndarray) -> np.ndarray:
@@ -134,14 +128,10 @@ def holm(p: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Trend:
-    """A straight line through scores over x.
+    """A straight line through scores over x: its slope per unit of x, and its value at each x (k,).
 
-    Attributes:
-        slope: per unit of x, with the interval over seeds.
-        line: (k,) the line at each x.
-        p_fit: of the test that the mean scores are on a line; NaN for fewer than 3 places or 2 seeds.
-        fits: whether that is not rejected at the 5 % level.
-        left_out: seeds without a score at each x.
+    p_fit: of the test that the mean scores are on a line, which ``fits`` if that is not rejected at the 5 % level; NaN
+    for fewer than 3 places or 2 seeds. n_seeds: those with a score at each x.
     """
 
     slope: Interval
@@ -149,7 +139,6 @@ class Trend:
     p_fit: float
     fits: bool
     n_seeds: int
-    left_out: int
 
 
 def trend(x: np.ndarray, scores: pd.DataFrame) -> Trend:
@@ -159,25 +148,21 @@ def trend(x: np.ndarray, scores: pd.DataFrame) -> Trend:
     the line against the interaction of seeds and places (Draper and Smith, Applied Regression Analysis (1998), 2.1,
     with the seeds as blocks).
 
-    Args:
-        scores: (n, k), a row for each seed, columns in the order of x.
-
-    Raises UserError if no seed has all scores, ValueError if all x are the same.
+    scores: (n, k), a row for each seed, columns in the order of x. Raises UserError if no seed has all scores,
+    ValueError if all x are the same.
     """
-    whole = complete(scores)
-    y, (n, k) = whole.to_numpy(), whole.shape
-    shift = x - x.mean()
+    y = complete(scores).to_numpy()
+    (n, k), shift = y.shape, x - x.mean()
     if not shift.any():
         raise ValueError("all x are the same")
     slope = mean_interval(y @ shift / (shift @ shift))
-    means = y.mean(axis=0)
+    means, p_fit = y.mean(axis=0), math.nan
     line = means.mean() + slope.centre * shift
-    p_fit = math.nan
     if n > 1 and k > 2:
         misfit, (error, dof) = n * float(((means - line) ** 2).sum()) / (k - 2), interaction(y)
         exact = (_ROUNDING * float(np.abs(y).max())) ** 2
         p_fit = float(stats.f.sf(misfit / error, k - 2, dof)) if error > exact else float(misfit <= n * exact)
-    return Trend(slope, line, p_fit, not p_fit <= 1.0 - LEVEL, n, len(scores) - n)
+    return Trend(slope, line, p_fit, not p_fit <= 1.0 - LEVEL, n)
 
 
 def complete(scores: pd.DataFrame) -> pd.DataFrame:
@@ -201,12 +186,10 @@ def interaction(scores: np.ndarray) -> tuple[float, int]:
 def sd_ratio(a: np.ndarray, b: np.ndarray) -> tuple[Interval, float]:
     """sd(a) / sd(b) of values (n,) and (m,) with its interval, and the p value of the F test that it is not above 1.
 
-    The degrees of freedom are n - 1 and m - 1. Unknown, with a p of NaN, if n or m is 1 or b does not vary.
+    Unknown, with a p of NaN, if n or m is 1 or b does not vary.
     """
     (_, above, n), (_, below, m) = moments(a), moments(b)
-    if not below > 0.0 or math.isnan(above):
-        return Interval(math.nan, math.nan, math.nan), math.nan
-    ratio = above / below
+    ratio = above / below if below > 0.0 else math.nan
     low, high = ratio / np.sqrt(stats.f.ppf([0.5 + LEVEL / 2, 0.5 - LEVEL / 2], n - 1, m - 1))
     return Interval(ratio, float(low), float(high)), float(stats.f.sf(ratio**2, n - 1, m - 1))
 
@@ -226,13 +209,3 @@ def _student(centre: float, error: float, dof: float) -> Interval:
     """centre ± t(dof) times its standard error."""
     half = float(stats.t.ppf(0.5 + LEVEL / 2, dof)) * error if math.isfinite(error) else math.nan
     return Interval(centre, centre - half, centre + half)
-
-
-def _difference(method: str, centre: float, error: float, dof: float, n_a: int, n_b: int) -> Difference:
-    """From a difference, its standard error and degrees of freedom; an error of 0 makes it certain."""
-    interval = _student(centre, error, dof)
-    p, detectable = math.nan, math.nan
-    if interval.known:
-        p = 2.0 * float(stats.t.sf(abs(centre) / error, dof)) if error > 0.0 else float(centre == 0.0)
-        detectable = error * float(stats.t.ppf([0.5 + LEVEL / 2, _POWER], dof).sum())
-    return Difference(interval, p, method, n_a, n_b, detectable)

@@ -6,8 +6,6 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import pandas as pd
-
 from kls.analysis import wording
 from kls.analysis.columns import differing
 from kls.analysis.groups import COUNTED, Groups
@@ -23,10 +21,7 @@ _MOST_NAMED = 8  # groups that are tied with the best
 
 @dataclass(frozen=True)
 class Column:
-    """A head and its cells. A table that is too wide leaves out the columns with the largest rank first.
-
-    number: cells are aligned at their right. bold: which cells are.
-    """
+    """A head and its cells, numbers aligned at their right. A table too wide leaves out columns of large rank first."""
 
     head: str
     cells: list[str]
@@ -43,53 +38,50 @@ class Table:
     note: str = ""
 
 
-def group_table(groups: Groups, ties: pd.DataFrame, rows: Sequence[int] | None = None) -> Table:
+def group_table(groups: Groups, rows: Sequence[int] | None = None) -> Table:
     """Keys, scores with their interval, and counts of groups; what is tied with the best is bold, and a column says so.
 
-    ties: of `compare.with_ties`. rows: groups in their order, all if None.
+    rows: groups in their order, all if None.
     """
     table = groups.table if rows is None else groups.table.loc[list(rows)]
-    tied = ties.loc[table.index, "tied"].tolist()
+    tied = groups.ties.loc[table.index, "tied"].tolist()
     keys = differing(table, groups.keys) if len(table) > 1 else groups.keys
     heads = groups.runs.heads(groups.keys)
     columns = [Column(heads[key], [setting_text(value) for value in table[key]], _KEY) for key in keys]
     for score in groups.scores:
         n, *parts, low, high = (table[f"{score}_{part}"].tolist() for part in ("n", "mean", "sd", "low", "high"))
         cells = [f"{mean_sd(score, *row)} (n={k})" if k else "-" for k, *row in zip(n, *parts, strict=True)]
-        if score != groups.score:
-            columns.append(Column(score_head(score), cells, _OTHER_SCORE, number=True))
-            continue
-        columns.append(Column(score_head(score), cells, number=True, bold=tied))
-        if table[f"{score}_n"].gt(1).any():
+        first = score == groups.score
+        columns.append(Column(score_head(score), cells, 0 if first else _OTHER_SCORE, True, tied if first else None))
+        if first and max(n, default=0) > 1:
             ends = [wording.range_text(score, *row) for row in zip(low, high, strict=True)]
             columns.append(Column("95 % interval", ends, _INTERVAL, number=True))
-    if ties["p"].notna().any():
+    if groups.ties["p"].notna().any():
         marks = ["best" if i == 0 else "tied" if tie else "" for i, tie in zip(table.index, tied, strict=True)]
         columns.append(Column("validation", marks, _COUNT))
     counts = {status: table[f"n_{status}"] for status in COUNTED if table[f"n_{status}"].any()}
     columns += [Column(status, [str(n or "") for n in column], _COUNT, True) for status, column in counts.items()]
     constant = [setting_label(heads[key], table[key].iloc[0]) for key in groups.keys if key not in keys]
-    return Table(columns, f"In all rows: {', '.join(constant)}. " * bool(constant) + _note(groups, ties))
+    return Table(columns, f"In all rows: {', '.join(constant)}. " * bool(constant) + _note(groups))
 
 
-def paper_table(groups: Groups, ties: pd.DataFrame, columns: str = "model") -> Table:
-    """Mean ± sd with the values of one setting as columns and the others as rows; the note is the caption.
+def paper_table(groups: Groups) -> Table:
+    """Mean ± sd with models as columns and the other settings as rows; the note is the caption.
 
-    Bold is what is tied with the best. Raises UserError if a name is no column, or several groups would share a cell.
+    Bold is what is tied with the best. Raises UserError if several groups would share a cell.
     """
-    score = groups.score
-    cells = pivot(groups, [key for key in groups.keys if key not in (columns, *SECTION)], columns)
+    score, cells = groups.score, pivot(groups, [key for key in groups.keys if key not in ("model", *SECTION)], "model")
     table = [Column("", cells.rows)] if len(cells.rows) > 1 else []
     for i, head in enumerate(cells.columns):
         column = [row[i] for row in cells.cells]
         texts = [mean_sd(score, sample.mean, sample.sd) if sample else "-" for sample in column]
-        bold = [row[i] >= 0 and bool(ties.at[row[i], "tied"]) for row in cells.places]
-        table.append(Column(setting_label(cells.head, head), texts, number=True, bold=bold))
+        bold = [row[i] >= 0 and bool(groups.ties.at[row[i], "tied"]) for row in cells.places]
+        table.append(Column(head, texts, number=True, bold=bold))
     sizes = [sample.n for row in cells.cells for sample in row if sample]
     n = " to ".join(map(str, dict.fromkeys((min(sizes), max(sizes)))))
     on = ", ".join(map(str, groups.table[DATA].unique()))
     caption = f"{capital(score_head(score))} on {on}, mean ± standard deviation (n = {n})."
-    return Table(table, f"{caption} {_note(groups, ties)}")
+    return Table(table, f"{caption} {_note(groups)}")
 
 
 def latex(table: Table, name: str, caption: str = "") -> str:
@@ -109,7 +101,7 @@ def latex(table: Table, name: str, caption: str = "") -> str:
     return "\n".join([*begin, *rows, r"\bottomrule", r"\end{tabular}", r"\end{table}", ""])
 
 
-def _note(groups: Groups, ties: pd.DataFrame) -> str:
+def _note(groups: Groups) -> str:
     """What the means are made of, what is tied with the best, and what difference could have been seen."""
     diverged, pruned = (int(groups.table[f"n_{status}"].sum()) for status in (names.DIVERGED, names.PRUNED))
     found = {
@@ -118,7 +110,7 @@ def _note(groups: Groups, ties: pd.DataFrame) -> str:
         f"{counted(pruned, 'run')} pruned and in no mean.": pruned,
         f"{counted(groups.repeated, 'run')} left out as repetitions of others.": groups.repeated,
     }
-    tested = ties[ties["p"].notna()]
+    tested = groups.ties.dropna(subset="p")
     if len(tested):
         labels = groups.labels()
         tied = [labels[i] for i in tested.index[tested["tied"]]]

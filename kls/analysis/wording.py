@@ -50,9 +50,9 @@ def number(score: str, value: float, digits: int | None = None) -> str:
     return "-" if math.isnan(value) else f"{scale(score) * value:.{digits}f}"
 
 
-def signed(score: str, value: float, digits: int | None = None) -> str:
+def signed(score: str, value: float) -> str:
     """A difference of scores without its unit, always with its sign."""
-    text = number(score, abs(value), digits)
+    text = number(score, abs(value))
     return text if text == "-" else f"{'-' if value < 0 and float(text) else '+'}{text}"
 
 
@@ -74,13 +74,10 @@ def sample_text(sample: Any) -> str:
     return f"{mean_sd(sample.score, sample.mean, sample.sd)}{unit(sample.score)} (n = {sample.n})"
 
 
-def range_text(score: str, low: float, high: float, digits: int | None = None) -> str:
+def range_text(score: str, low: float, high: float) -> str:
     """For example "52.10 to 53.90"; accuracies within 0 to 100, "-" if an end is NaN."""
-    if math.isnan(low) or math.isnan(high):
-        return "-"
-    if is_accuracy(score):
-        low, high = (min(max(end, 0.0), 1.0) for end in (low, high))
-    return f"{number(score, low, digits)} to {number(score, high, digits)}"
+    ends = [min(max(end, 0.0), 1.0) if is_accuracy(score) else end for end in (low, high)]
+    return "-" if math.isnan(low + high) else f"{number(score, ends[0])} to {number(score, ends[1])}"
 
 
 def setting_text(value: Any) -> str:

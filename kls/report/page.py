@@ -9,7 +9,6 @@ from pathlib import Path
 import pandas as pd
 
 from kls.analysis.columns import SEEDS, determined, differing
-from kls.analysis.compare import with_ties
 from kls.analysis.groups import Groups, group_runs, sections
 from kls.analysis.runs import Runs, read_runs
 from kls.analysis.tables import group_table, paper_table, rows_table
@@ -84,7 +83,7 @@ def _summary(runs: Runs) -> list[str]:
         groups = group_runs(section.runs)
         if (best := _best(groups)) != "-":
             label = groups.labels()[0] if len(groups.table) > 1 else _shared(groups, runs) or "all runs"
-            tied = int(with_ties(groups)["tied"].sum()) - 1
+            tied = int(groups.ties["tied"].sum()) - 1
             more = f"; {counted(tied, 'other group')} not told apart from it" if tied > 0 else ""
             lines.append(f"{section.name}: {_BEST} {best}, {label}{more}.")
     return lines
@@ -150,12 +149,12 @@ def _sweep_blocks(name: str, sweep: Sweep, runs: Runs, level: int) -> list[Block
 
 def _tables(groups: Groups, options: Options) -> list[Block]:
     """The best groups and all groups, and models side by side if they differ in something else, too."""
-    ties, everything, n = with_ties(groups), groups.order(options.sort), len(groups.table)
+    everything, n = groups.order(options.sort), len(groups.table)
     first = everything if options.sort and n <= options.top else range(min(n, options.top))
-    blocks: list[Block] = [TableBlock(group_table(groups, ties, first))]
+    blocks: list[Block] = [TableBlock(group_table(groups, first))]
     if n > options.top:
         begin = Paragraph(f"Best {options.top} of {n:,} groups, by {score_name(names.VAL_ACCURACY)}:")
-        blocks = [begin, *blocks, Details(f"All {n:,} groups", [TableBlock(group_table(groups, ties, everything))])]
+        blocks = [begin, *blocks, Details(f"All {n:,} groups", [TableBlock(group_table(groups, everything))])]
     if "model" in groups.keys and len(groups.keys) > 1 and (groups.table[f"{groups.score}_n"] > 1).any():
-        blocks.append(Details("Models side by side", [TableBlock(paper_table(groups, ties))]))
+        blocks.append(Details("Models side by side", [TableBlock(paper_table(groups))]))
     return blocks

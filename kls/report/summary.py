@@ -10,7 +10,6 @@ from pathlib import Path
 import pandas as pd
 
 from kls.analysis.columns import find_column, in_order
-from kls.analysis.compare import with_ties
 from kls.analysis.groups import Section, group_runs, sections
 from kls.analysis.runs import read_runs
 from kls.analysis.tables import group_table, latex, paper_table
@@ -70,10 +69,9 @@ def aggregate(paths: Sequence[Path], out: Path | None = None, options: Options =
 def _paper(section: Section, options: Options) -> str:
     """Models as columns and settings as rows, if there are means; else the best groups."""
     groups = group_runs(section.runs, options.score, options.by)
-    ties = with_ties(groups)
     if not options.by and (groups.table[f"{options.score}_n"] > 1).any():
-        return latex(paper_table(groups, ties), section.name)
-    table = group_table(groups, ties, groups.table.index[: options.top].tolist())
+        return latex(paper_table(groups), section.name)
+    table = group_table(groups, groups.table.index[: options.top].tolist())
     return latex(table, section.name, f"{section.name}. {table.note}")
 
 

@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from kls.analysis.groups import Sample, select
+from kls.analysis.groups import Sample
+from kls.analysis.pivot import select
 from kls.analysis.runs import Runs
 from kls.analysis.statistics import LEVEL, Interval, Moments, moments, new_mean, split_variance, welch
 from kls.analysis.tables import rows_table

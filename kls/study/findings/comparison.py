@@ -1,7 +1,6 @@
 """Finding: mean scores over one setting by others, and at each of its values what is not told apart from the best."""
 
 from kls.analysis.columns import equal_to
-from kls.analysis.compare import with_ties
 from kls.analysis.groups import group_runs
 from kls.analysis.pivot import pivot
 from kls.analysis.runs import Runs
@@ -35,7 +34,7 @@ def comparison(finding: Comparison, runs: Runs, context: Context) -> tuple[str, 
 def _best(finding: Comparison, runs: Runs) -> str:
     """For example "it is a 49.46 ± 0.22 % (n = 3); below: b 32.89 ± 1.55 % (n = 3)", or what is tied."""
     groups = group_runs(runs, finding.score)
-    table, ties = pivot(groups, finding.by, finding.setting), with_ties(groups)
+    table, ties = pivot(groups, finding.by, finding.setting), groups.ties
     rows = zip(table.rows, table.places, strict=True)
     cells = {i: f"{label} {sample_text(groups.samples(i))}" for label, (i,) in rows}
     level = [i for i in sorted(cells) if ties["tied"][i] or ties["p"].isna()[i]]

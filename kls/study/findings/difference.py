@@ -3,7 +3,8 @@
 import math
 
 from kls.analysis import statistics
-from kls.analysis.groups import Sample, select
+from kls.analysis.groups import Sample
+from kls.analysis.pivot import select
 from kls.analysis.runs import Runs
 from kls.analysis.wording import capital, points, sample_text, score_name, signed
 from kls.config.study_file import Difference

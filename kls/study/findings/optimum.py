@@ -3,7 +3,7 @@
 import numpy as np
 
 from kls.analysis import curve
-from kls.analysis.columns import find_column, same
+from kls.analysis.columns import find_column, sort_key
 from kls.analysis.groups import TEST, group_runs, sections
 from kls.analysis.runs import Runs
 from kls.analysis.search import searches
@@ -59,7 +59,7 @@ def best_of(finding: Optimum, runs: Runs) -> tuple[str, dict[str, str]]:
             words = f"Run again at {at}: validation {again[0]}, test {again[1]}"
             if section.name != search.section:
                 words += "; trained for another time than in the search, so the two are not compared"
-            elif single and same(value, best) and top > mean:
+            elif single and sort_key(value) == sort_key(best) and top > mean:
                 words += f"; the run that was chosen had {points(_SCORE, top - mean)} more than this mean"
             sentences.append(f"{words}.")
     return " ".join(sentences), {
