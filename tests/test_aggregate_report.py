@@ -54,11 +54,10 @@ def test_the_text_of_a_sweep(sweep: Path) -> None:
         f"Runs of {sweep}\n{'=' * len(f'Runs of {sweep}')}\n"
         """
 Sweep s, running
-stage    status    sampler      runs    best validation accuracy
--------  --------  ---------  ------  --------------------------
-coarse   finished  random     3 of 3             50.00 % (n = 1)
-confirm  running   grid       4 of 4      53.00 ± 2.00 % (n = 3)
-  coarse searched lam 0.0001 to 0.1 (log), given
+stage    status    sampler      runs    best validation accuracy  searched
+-------  --------  ---------  ------  --------------------------  -----------------------
+coarse   finished  random     3 of 3             50.00 % (n = 1)  lam 0.0001 to 0.1 (log)
+confirm  running   grid       4 of 4      53.00 ± 2.00 % (n = 3)  -
 EDGE: stage coarse: lam: the best, 0.01, is the largest value tried
 picture search.png: Validation accuracy of every trial; bars at the bottom are the intervals searched.
 

@@ -54,7 +54,7 @@ def test_runs_without_a_sweep_and_listed_values_need_four_numbers(tmp_path: Path
 
 
 def test_what_a_stage_searches_in_words() -> None:
-    assert Searched(low=1e-5, high=0.1, scale="log", source="given").text == "1e-05 to 0.1 (log), given"
+    assert Searched(low=1e-5, high=0.1, scale="log", source="given").text == "1e-05 to 0.1 (log)"
     assert Searched(values=[0.1, 0.25, None]).text == "0.1, 0.25, -"
     assert Searched(values=list(range(10))).text == "0, 1, ..., 9"
     assert Searched().text == "- to -"

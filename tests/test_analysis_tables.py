@@ -34,6 +34,25 @@ def groups_of(folder: Path, score: str = "val_accuracy", **changes: str) -> Grou
     return group_runs(read_runs([folder]), score)
 
 
+def test_groups_of_which_only_some_seeds_learn_are_not_compared(tmp_path: Path) -> None:
+    scores = {"3layer": (0.50, 0.51, 0.52), "9layer": (0.51, 0.09, 0.49), "9layer_bn": (0.40, 0.41, 0.42)}
+    for model, values in scores.items():
+        for seed, value in enumerate(values):
+            make_run(tmp_path / model / str(seed), value, model=model, seed=seed)
+    groups = group_runs(read_runs([tmp_path]))
+    table = group_table(groups)
+    cells = {column.head: column.cells for column in table.columns}
+    # one pair is tested of three groups less the one of two modes
+    assert cells["model"] == ["3layer", "9layer_bn", "9layer"]
+    assert cells["validation accuracy %"] == [
+        "51.00 ± 1.00 (n=3)", "41.00 ± 1.00 (n=3)", "2 of 3 seeds learn: 49.00 to 51.00 %",
+    ]  # fmt: skip
+    assert cells["95 % interval"][2] == "-"
+    assert cells["validation"] == ["best", "", ""]
+    assert table.note.endswith("Groups of which only some seeds learn are not compared.")
+    assert paper_table(groups).columns[1].cells == ["2 of 3 seeds learn: 49.00 to 51.00 %"]
+
+
 @pytest.mark.parametrize(
     ("value", "text"),
     [(None, "-"), (math.nan, "-"), (True, "true"), (0.00123456, "0.001235"), (1e-5, "1e-05"), (450, "450"), ("a", "a")],

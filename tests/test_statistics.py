@@ -19,7 +19,6 @@ from kls.analysis.statistics import (
     mean_interval,
     moments,
     new_mean,
-    sd_ratio,
     split_variance,
     trend,
     welch,
@@ -220,17 +219,6 @@ def test_no_trend_without_whole_seeds_or_different_places() -> None:
         trend(np.arange(2.0), pd.DataFrame([[1.0, np.nan], [np.nan, 1.0]]))
     with pytest.raises(ValueError, match="all x are the same"):
         trend(np.ones(3), pd.DataFrame([A]))
-
-
-def test_the_ratio_of_standard_deviations() -> None:
-    ratio, p = sd_ratio(np.array([50.0, 52.0, 54.0]), np.array([53.0, 53.5, 54.0]))
-    assert ratio.centre == pytest.approx(4.0)
-    assert p == pytest.approx(1.0 / 17.0)  # F of (2, 2): P(F > f) = 1 / (1 + f)
-    # its quantiles are 39 and 1 / 39: two degrees of freedom on each side tell next to nothing
-    assert (ratio.low, ratio.high) == (pytest.approx(4.0 / math.sqrt(39.0)), pytest.approx(4.0 * math.sqrt(39.0)))
-    for unknown, none in (sd_ratio(A, FLAT), sd_ratio(A[:1], B), sd_ratio(A, B[:1])):
-        assert not unknown.known
-        assert math.isnan(none)
 
 
 def test_learning_is_more_than_guessing_can_score() -> None:

@@ -132,9 +132,24 @@ def test_an_optimum(tmp_path: Path) -> None:
         "the "
         "run that was chosen had 1.0 point more than this mean."
     )
-    assert cells["highest"] == "55.00 % at lam 0.01"
+    assert (cells["tried"], cells["again: validation"]) == ("5 runs", "54.00 ± 1.00 % (n = 3)")
     with pytest.raises(UserError, match="fewer than two values of batch_size were tried"):
         best_of(finding.model_copy(update={"setting": "batch_size"}), read_runs([tmp_path]))
+
+
+def test_a_run_that_two_stages_have_counts_once_for_the_optimum(tmp_path: Path) -> None:
+    finding = Optimum(kind="optimum", step="s", setting="lam")
+    for stage, lams in (("coarse", (1e-4, 1e-3, 1e-2)), ("fine", (1e-3, 3e-3, 1e-2))):
+        for number, lam in enumerate(lams):
+            make_run(tmp_path / "s" / stage / str(number), 0.5 + lam, lam=lam)
+    lam = {"low": 1e-4, "high": 1e-2, "scale": "log"}
+    make_sweep(tmp_path / "s", [{"name": name, "params": {"lam": lam}} for name in ("coarse", "fine")])
+    said, cells = best_of(finding, read_runs([tmp_path]))
+    assert said.startswith("By a smooth curve through 4 runs")
+    assert cells["tried"] == "4 runs"
+    make_run(tmp_path / "s" / "fine" / "3", 0.5, lam=1e-3, batch_size=50)
+    with pytest.raises(UserError, match="runs with the same lam and seed differ in other settings"):
+        best_of(finding, read_runs([tmp_path]))
 
 
 def test_an_optimum_confirmed_with_another_budget_and_at_an_end(tmp_path: Path) -> None:

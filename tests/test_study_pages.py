@@ -118,8 +118,7 @@ def test_the_overview(out: Path) -> None:
         "made_up/report.html", "other/report.html", "questions/report.html",
     ]  # fmt: skip
     assert ["3 layers, test accuracy", "53.05", "52.00", "53.00 ± 1.00 (n=3)", "2 of 2"] in page.cells
-    assert "p = 0.54: this test cannot tell; their sd is 0.74 times that of our seeds" in page.text
-    assert [row[0] for row in page.cells if "55.00 % at lam 0.01" in row] == ["made_up", "questions"]
+    assert [row[0] for row in page.cells if any(cell.startswith("lam 0.0") for cell in row)] == ["made_up", "questions"]
     assert "4 of 5 steps have been run: 38 runs and 1 gradient check, in 13 min of wall time." in page.text
     headings = re.findall(r"<h2[^>]*>(.*?)</h2>", page.html)
     assert headings[-2:] == ["Questions", "Data, machine and time"]  # each study with findings has its part

@@ -12,8 +12,6 @@ import pandas as pd
 from kls.errors import UserError
 from kls.records.escape import shortened
 
-SEEDS = ("seed", "order_seed", "data.split_seed")
-
 _SAYS_LITTLE = ("enabled", "kind")  # alone in a table's head
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 

@@ -11,10 +11,11 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from kls.analysis.columns import SEEDS, codes, determined, differing, in_order, is_number
+from kls.analysis.columns import codes, determined, differing, in_order, is_number
 from kls.analysis.runs import BUDGET, DATA, PICTURES, RESULTS, SECTION, Runs
 from kls.analysis.statistics import LEVEL, Interval, difference, holm, mean_interval
-from kls.analysis.wording import listed, score_name, setting_label, setting_text
+from kls.analysis.wording import listed, number, score_name, setting_label, setting_text, unit
+from kls.config.flat_settings import SEEDS
 from kls.errors import UserError
 from kls.records import names
 from kls.records.run_metrics import STATUSES
@@ -29,7 +30,7 @@ _SHOWN = {DATA: "{1}", PICTURES: "pictures {1}", BUDGET: "{1} epochs"}  # in the
 class Sample:
     """Scores of runs that differ in seeds alone, on one data set.
 
-    values: (n,) in record units; the index has a tuple of seeds for each run (see `columns.SEEDS`).
+    values: (n,) in record units; the index has a tuple of seeds for each run (see `flat_settings.SEEDS`).
     label: how these runs were chosen among others, "" if there were no others.
     """
 
@@ -97,12 +98,13 @@ class Groups:
         """For each group its mean validation accuracy minus that of the best, as a share, and whether the two are tied.
 
         Columns: difference, detectable (see `statistics.Difference`), p, tied. p is corrected by Holm's method for all
-        pairs of groups, not for those with the best alone, since the same scores chose it. A group of one run has NaN
-        and is not tied; the best is, with itself. Raises UserError if the groups are of several sections.
+        pairs of groups, not for those with the best alone, since the same scores chose it. A group of one run, or of
+        which only some seeds learn, has NaN and is not tied; the best has NaN, and is. Raises UserError if the groups
+        are of several sections.
         """
         refuse_several(self, list(self.table.index), "groups that are compared", SECTION)
         ties = pd.DataFrame(np.nan, self.table.index, ["difference", "detectable", "p"])
-        compared = ties.index[self.table[f"{names.VAL_ACCURACY}_n"] > 1]
+        compared = ties.index[(self.table[f"{names.VAL_ACCURACY}_n"] > 1) & ~self.some_learn(names.VAL_ACCURACY)]
         if len(compared) > 1:
             best, *others = (self.samples(i, names.VAL_ACCURACY).values for i in compared)
             found = np.array([(d.interval.centre, d.detectable, d.p) for d in (difference(o, best) for o in others)])
@@ -111,6 +113,17 @@ class Groups:
             ties.loc[compared[1:]] = found
         ties["tied"] = ties["p"].gt(1.0 - LEVEL) | (ties.index.isin(compared[:1]) & (len(compared) > 1))
         return ties
+
+    @property
+    def best(self) -> int:
+        """The group that others are compared with, -1 if none can be."""
+        return next(iter(self.ties.index[self.ties["tied"] & self.ties["p"].isna()]), -1)
+
+    def some_learn(self, score: str) -> pd.Series[bool]:
+        """In which groups some seeds learn and others stay at chance, so that no mean describes them."""
+        values = self.values[score].dropna()
+        learned = pd.Series(self.runs.learned(score, values.to_numpy()), values.index).groupby(self.member)
+        return (learned.any() & ~learned.all()).reindex(self.table.index, fill_value=False)
 
     def samples(self, i: int, score: str | None = None) -> Sample:
         """The scores of group i; ``score`` is one of `scores`, by default the first."""
@@ -137,6 +150,19 @@ class Groups:
                 return in_order(self.table, [name], sort.startswith("-")).tolist()
         stages = dict.fromkeys(stage.name for sweep in self.runs.sweeps.values() for stage in sweep.stages)
         return in_order(self.table.replace({"stage": {s: i for i, s in enumerate(stages)}}), self.keys).tolist()
+
+
+def learn_text(runs: Runs, sample: Sample) -> tuple[int, str]:
+    """How many seeds learn, and the range of their scores, such as "29.00 to 47.00 %"; "" if none does."""
+    own = sample.values[runs.learned(sample.score, sample.values.to_numpy())]
+    ends = dict.fromkeys(number(sample.score, end) for end in (own.min(), own.max()))
+    return len(own), " to ".join(ends) + unit(sample.score) if len(own) else ""
+
+
+def modes_text(runs: Runs, sample: Sample) -> str:
+    """For example "4 of 5 seeds learn: 29.00 to 47.00 %"; "" if all or none learn, so that a mean describes them."""
+    learn, ends = learn_text(runs, sample)
+    return f"{learn} of {sample.n} seeds learn: {ends}" if 0 < learn < sample.n else ""
 
 
 def group_runs(runs: Runs, score: str = names.VAL_ACCURACY, by: Sequence[str] = ()) -> Groups:

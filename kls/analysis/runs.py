@@ -25,7 +25,6 @@ from kls.records import checked, names
 from kls.records.escape import one_line
 from kls.records.run_folder import RunFolder
 from kls.records.run_metrics import SCORES, cells, check_metrics
-from kls.records.small_files import LARGEST_YAML, check_file, check_small
 from kls.records.sweep_stages import Sweep, read_stages
 
 RESULTS = (names.FINISHED, names.DIVERGED)  # what is averaged; a diverged run is worth a guess
@@ -161,7 +160,7 @@ def _shown(folder: Path, root: Path, prefix: Path | None) -> str:
 def _read(path: Path) -> _Run:
     file, metrics = path / names.METRICS, dict[str, Any]()
     with suppress(FileNotFoundError):
-        check_small(file)
+        checked.check_file(file)
         metrics = checked.read_json(file)
     if not metrics:
         raise UserError(f"{path}: has no {names.METRICS}; it has only just begun, or was stopped there")
@@ -185,7 +184,7 @@ def _read(path: Path) -> _Run:
 def _older(path: Path, status: str) -> tuple[str | None, dict[str, Any]]:
     """Model and settings of a run whose metrics do not have them."""
     try:
-        check_file(path / names.CONFIG, LARGEST_YAML)
+        checked.check_file(path / names.CONFIG, checked.LARGEST_YAML)
         settings = checked.read_yaml(path / names.CONFIG)
     except FileNotFoundError:
         if status == names.FAILED:
@@ -223,8 +222,6 @@ def read_history(run: Path) -> pd.DataFrame:
     Raises UserError if there are none, or a row has a value that it cannot have.
     """
     path = run / names.HISTORY
-    with suppress(FileNotFoundError):
-        check_file(path)
     frame = pd.DataFrame(RunFolder(run).read_history(), columns=list(names.HISTORY_COLUMNS), dtype=np.float64)
     if frame.empty:
         raise DamageError(f"{path}: its history is empty")

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from kls.analysis.columns import SEEDS, differing, is_number
+from kls.analysis.columns import codes, differing, is_number
 from kls.analysis.groups import group_runs, sections
 from kls.analysis.runs import Runs
+from kls.config.flat_settings import SEEDS
 from kls.records import names
 from kls.records.sweep_stages import Sweep
 
@@ -21,8 +22,9 @@ _LOG_FROM = 50.0  # ratio of the largest value to the smallest
 class Search:
     """Trials of one section against the setting ``key``, with its short name, and whether its scale is logarithmic.
 
-    trials: columns x, score (record units; of a diverged run that of chance), stage (None outside sweeps), diverged and
-    seeds (a tuple), without those of confirming stages. ranges: for each stage the interval searched, if known.
+    trials: columns x, score (record units; of a diverged run that of chance), stage (None outside sweeps), diverged,
+    repeated (an earlier stage has the same run) and seeds (a tuple), without those of confirming stages. ranges: for
+    each stage the interval searched, if known.
     """
 
     key: str
@@ -51,6 +53,7 @@ def searches(runs: Runs, score: str = names.VAL_ACCURACY) -> list[Search]:
                 continue
             x, diverged = own[key].astype(np.float64), own[names.STATUS] == names.DIVERGED
             columns = {"x": x, "stage": own["stage"], "score": groups.values[score], "diverged": diverged}
+            columns["repeated"] = codes(own, section.runs.differing()).duplicated()
             trials = pd.DataFrame({**columns, "seeds": groups.seeds}, index=own.index)
             ends = {name: [*filter(is_number, part.values or (part.low, part.high))] for name, part in parts.items()}
             ranges = {name: (min(values), max(values)) for name, values in ends.items() if values}

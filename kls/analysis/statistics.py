@@ -183,17 +183,6 @@ def interaction(scores: np.ndarray) -> tuple[float, int]:
     return (float((rest**2).sum()) / dof if dof else math.nan), dof
 
 
-def sd_ratio(a: np.ndarray, b: np.ndarray) -> tuple[Interval, float]:
-    """sd(a) / sd(b) of values (n,) and (m,) with its interval, and the p value of the F test that it is not above 1.
-
-    Unknown, with a p of NaN, if n or m is 1 or b does not vary.
-    """
-    (_, above, n), (_, below, m) = moments(a), moments(b)
-    ratio = above / below if below > 0.0 else math.nan
-    low, high = ratio / np.sqrt(stats.f.ppf([0.5 + LEVEL / 2, 0.5 - LEVEL / 2], n - 1, m - 1))
-    return Interval(ratio, float(low), float(high)), float(stats.f.sf(ratio**2, n - 1, m - 1))
-
-
 def learns(values: np.ndarray, chance: float, n_pictures: int) -> np.ndarray:
     """Which accuracies (n,) on so many pictures are more than 5 binomial standard deviations above chance, bool."""
     return values > chance + _SURE * math.sqrt(chance * (1.0 - chance) / n_pictures)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from kls.analysis import wording
 from kls.analysis.columns import differing
-from kls.analysis.groups import COUNTED, Groups
+from kls.analysis.groups import COUNTED, Groups, modes_text
 from kls.analysis.pivot import pivot
 from kls.analysis.runs import DATA, SECTION
 from kls.analysis.wording import capital, counted, mean_sd, score_head, setting_label, setting_text
@@ -51,13 +51,17 @@ def group_table(groups: Groups, rows: Sequence[int] | None = None) -> Table:
     for score in groups.scores:
         n, *parts, low, high = (table[f"{score}_{part}"].tolist() for part in ("n", "mean", "sd", "low", "high"))
         cells = [f"{mean_sd(score, *row)} (n={k})" if k else "-" for k, *row in zip(n, *parts, strict=True)]
-        first = score == groups.score
+        some, first = groups.some_learn(score)[table.index].tolist(), score == groups.score
+        for place, i in enumerate(table.index):
+            cells[place] = modes_text(groups.runs, groups.samples(i, score)) if some[place] else cells[place]
         columns.append(Column(score_head(score), cells, 0 if first else _OTHER_SCORE, True, tied if first else None))
         if first and max(n, default=0) > 1:
             ends = [wording.range_text(score, *row) for row in zip(low, high, strict=True)]
+            ends = ["-" if two else text for two, text in zip(some, ends, strict=True)]
             columns.append(Column("95 % interval", ends, _INTERVAL, number=True))
     if groups.ties["p"].notna().any():
-        marks = ["best" if i == 0 else "tied" if tie else "" for i, tie in zip(table.index, tied, strict=True)]
+        words = {groups.best: "best"}
+        marks = [words.get(i, "tied") if tie else "" for i, tie in zip(table.index, tied, strict=True)]
         columns.append(Column("validation", marks, _COUNT))
     counts = {status: table[f"n_{status}"] for status in COUNTED if table[f"n_{status}"].any()}
     columns += [Column(status, [str(n or "") for n in column], _COUNT, True) for status, column in counts.items()]
@@ -74,7 +78,10 @@ def paper_table(groups: Groups) -> Table:
     table = [Column("", cells.rows)] if len(cells.rows) > 1 else []
     for i, head in enumerate(cells.columns):
         column = [row[i] for row in cells.cells]
-        texts = [mean_sd(score, sample.mean, sample.sd) if sample else "-" for sample in column]
+        texts = [
+            modes_text(groups.runs, sample) or mean_sd(score, sample.mean, sample.sd) if sample else "-"
+            for sample in column
+        ]
         bold = [row[i] >= 0 and bool(groups.ties.at[row[i], "tied"]) for row in cells.places]
         table.append(Column(head, texts, number=True, bold=bold))
     sizes = [sample.n for row in cells.cells for sample in row if sample]
@@ -115,10 +122,11 @@ def _note(groups: Groups) -> str:
         labels = groups.labels()
         tied = [labels[i] for i in tested.index[tested["tied"]]]
         named = "; ".join(tied) if len(tied) <= _MOST_NAMED else f"{len(tied):,} of {len(tested):,} others"
-        best = f"{wording.score_name(names.VAL_ACCURACY)}, {labels[0]}"
+        best = f"{wording.score_name(names.VAL_ACCURACY)}, {labels[groups.best]}"
         size = wording.points(names.VAL_ACCURACY, tested["detectable"].median())
         found[f"Not told apart from the best by {best} (5 %, Holm): {named or 'none'}."] = True
         found[f"A difference of {size} would have shown in 80 % of cases."] = True
+    found["Groups of which only some seeds learn are not compared."] = bool(groups.some_learn(names.VAL_ACCURACY).any())
     return " ".join(text for text, is_so in found.items() if is_so)
 
 

@@ -10,7 +10,7 @@ _WORDS = {"val": "validation", "train": "training"}
 _SETTINGS = {
     "lam": "L2 factor lam", "model.init.sigma": "Initial standard deviation sigma", "batch_size": "Batch size",
     "model.dropout": "Dropout rate", "optimizer.schedule.eta_max": "Largest learning rate eta_max",
-    "data.n_train": "Training pictures",
+    "data.n_train": "Training pictures", "data.test_augmentation.share": "Share of test pictures that is augmented",
 }  # fmt: skip
 
 

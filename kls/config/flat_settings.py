@@ -22,6 +22,7 @@ EXECUTION = (
     "data.download",
 )
 
+SEEDS = ("seed", "order_seed", "data.split_seed")  # runs that differ in these alone are repetitions
 
 LONGEST_SHOWN = 100  # characters of a value in a message
 

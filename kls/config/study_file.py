@@ -13,9 +13,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 
 from kls.config.validation import validate_group
 from kls.errors import UserError
-from kls.records.checked import parse_yaml
+from kls.records.checked import LARGEST_YAML, parse_yaml, read_text
 from kls.records.escape import shortened
-from kls.records.small_files import read_yaml_text
 
 Scalar = bool | int | float | str | None
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=100)]
@@ -187,7 +186,7 @@ class Study(_Part):
 def read_study(path: Path) -> Study:
     """The study of a YAML file. Raises UserError, in one line, if there is none or it is not valid."""
     try:
-        content = parse_yaml(path, read_yaml_text(path))
+        content = parse_yaml(path, read_text(path, LARGEST_YAML))
     except FileNotFoundError:
         raise UserError(f"{path}: there is no such file") from None
     if not isinstance(content, dict):

@@ -123,7 +123,7 @@ def set_rows(figure: Figure, names: Sequence[str], values: Sequence[str], least:
     right = axes.secondary_yaxis("right")
     right.set_yticks(range(len(values)), [wrap(value, _VALUES, SMALL_SIZE) for value in values])
     right.spines[:].set_visible(False)
-    right.tick_params(length=0)
+    right.tick_params(length=0, pad=9)  # arrows at the edge need room
     axes.tick_params(axis="y", length=0, pad=7, grid_alpha=0.0)
     return right.get_yticklabels()
 

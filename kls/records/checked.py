@@ -24,7 +24,9 @@ from kls.records.atomic import plain, write_text
 
 CHECKSUM = "checksum"
 _FIRST_LINE = re.compile(r"# checksum ([0-9a-f]{64})\n")
-_LARGEST = 256 * 2**20  # bytes of a file that is read whole
+LARGEST = 4 * 2**20  # bytes of the record of a run or a step; they have thousands
+LARGEST_YAML = 2**18  # a reader of YAML takes minutes for millions
+_LARGEST_TEXT = 256 * 2**20
 
 log = logging.getLogger("kls")
 
@@ -132,20 +134,29 @@ def read_csv(path: Path, columns: Sequence[str] = ()) -> list[dict[str, str]]:
     return [dict(zip(lines[0], line, strict=True)) for line in lines[1:]]
 
 
-def read_text(path: Path) -> str:
-    """The file's text. Raises FileNotFoundError; DamageError where it is no text, too large or cannot be read."""
+def check_file(path: Path, largest: int = LARGEST) -> None:
+    """Raises FileNotFoundError; DamageError where the path is no file, as a pipe is none, or one with more bytes."""
     try:
-        if not stat.S_ISREG(path.stat().st_mode):
-            raise DamageError(f"{path}: is not a regular file")
-        with path.open("rb") as file:
-            data = file.read(_LARGEST + 1)
-        if len(data) > _LARGEST:
-            raise DamageError(f"{path}: is larger than {_LARGEST >> 20} MiB")
-        return data.decode("utf-8")
+        found = path.stat()
     except FileNotFoundError:
         raise
+    except (OSError, ValueError) as error:  # a loop of links, a path in a file, a NUL in the name
+        raise DamageError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from None
+    if not stat.S_ISREG(found.st_mode):
+        raise DamageError(f"{path}: is not a file")
+    if found.st_size > largest:
+        raise DamageError(f"{path}: is larger than {largest >> 10:,} KiB")
+
+
+def read_text(path: Path, largest: int = _LARGEST_TEXT) -> str:
+    """The file's text. Raises FileNotFoundError; DamageError where it is no text, too large or cannot be read."""
+    check_file(path, largest)
+    try:
+        return path.read_bytes().decode("utf-8")
     except UnicodeDecodeError as error:
         raise DamageError(f"{path}: not a text in UTF-8 ({error.reason} at byte {error.start})") from None
+    except FileNotFoundError:
+        raise
     except OSError as error:
         raise DamageError(f"{path}: cannot be read ({error.strerror})") from None
 

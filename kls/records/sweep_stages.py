@@ -9,8 +9,8 @@ from pydantic import AfterValidator, BaseModel, ValidationError
 
 from kls.errors import UserError
 from kls.records import names
+from kls.records.checked import check_file
 from kls.records.escape import one_line, shortened
-from kls.records.small_files import check_small
 from kls.records.sweep_record import read_sweep
 
 Text = Annotated[str, AfterValidator(one_line)]
@@ -31,8 +31,8 @@ class Searched(BaseModel):
         shown = [_text(value) for value in self.values or ()]
         found = ", ".join(shown if len(shown) <= 6 else [*shown[:2], "...", shown[-1]])
         if self.values is None:
-            found = f"{_text(self.low)} to {_text(self.high)}"
-        return found + (f" ({self.scale})" if self.scale else "") + (f", {self.source}" if self.source else "")
+            found = f"{_text(self.low)} to {_text(self.high)}" + (f" ({self.scale})" if self.scale else "")
+        return found + (f", {self.source}" if self.source not in (None, "given") else "")
 
 
 class Stage(BaseModel):
@@ -60,7 +60,7 @@ class Sweep(BaseModel):
 def read_stages(folder: Path, warnings: list[str]) -> Sweep:
     """The sweep.json of a folder; one that is damaged or has another form is empty, and adds a line to the warnings."""
     try:
-        check_small(folder / names.SWEEP)
+        check_file(folder / names.SWEEP)
         return Sweep.model_validate(read_sweep(folder))
     except ValidationError as error:
         fault = error.errors(include_url=False)[0]

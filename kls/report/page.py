@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from kls.analysis.columns import SEEDS, determined, differing
+from kls.analysis.columns import determined, differing
 from kls.analysis.groups import Groups, group_runs, sections
 from kls.analysis.runs import Runs, read_runs
 from kls.analysis.tables import group_table, paper_table, rows_table
 from kls.analysis.wording import counted, listed, sample_text, score_name, setting_label
+from kls.config.flat_settings import SEEDS
 from kls.records import names
 from kls.records.run_metrics import STATUSES
 from kls.records.sweep_stages import Sweep
@@ -131,7 +132,7 @@ def runs_blocks(runs: Runs, folder: Path | None, stem: str, options: Options = U
 
 def _sweep_blocks(name: str, sweep: Sweep, runs: Runs, level: int) -> list[Block]:
     """The stages, and a line for each best value at an end of its interval that no later stage searched again."""
-    own, rows, searched, edges = runs.chosen(runs.frame["sweep"] == name), [], list[str](), list[Block]()
+    own, rows, edges = runs.chosen(runs.frame["sweep"] == name), list[dict[str, str]](), list[Block]()
     ended = [(i, stage) for i, stage in enumerate(sweep.stages) if stage.status == names.FINISHED]
     last = {key: i for i, stage in ended for key, part in stage.params.items() if len(part.values or "ab") > 1}
     for i, stage in enumerate(sweep.stages):
@@ -140,11 +141,11 @@ def _sweep_blocks(name: str, sweep: Sweep, runs: Runs, level: int) -> list[Block
         if len(part.frame):
             known = {"stage": stage.name, "status": stage.status or "-", "sampler": stage.sampler or "-"}
             runs_text = f"{len(part.frame):,}" + (f" of {stage.trials:,}" if stage.trials else "")
-            rows.append({**known, "runs": runs_text, _BEST: _best(group_runs(part))})
-            searched += [f"{stage.name} searched {key} {range_.text}" for key, range_ in stage.params.items()]
+            searched = "; ".join(f"{key} {found.text}" for key, found in stage.params.items() if key not in SEEDS)
+            rows.append({**known, "runs": runs_text, _BEST: _best(group_runs(part)), "searched": searched or "-"})
     where = f" in {name}" if len(runs.sweeps) > 1 else ""
     title = Heading(", ".join(filter(None, [f"Sweep {_sweep_name(name, sweep)}{where}", sweep.status])), level)
-    return [title, *((TableBlock(rows_table(rows, ("status", "sampler"))), List(searched)) if rows else ()), *edges]
+    return [title, *([TableBlock(rows_table(rows, ("status", "sampler", "searched")))] if rows else []), *edges]
 
 
 def _tables(groups: Groups, options: Options) -> list[Block]:

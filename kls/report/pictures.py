@@ -10,7 +10,7 @@ import pandas as pd
 
 from kls.analysis.columns import differing, equal_to, is_number
 from kls.analysis.curve import optimum
-from kls.analysis.groups import Groups, Sample, group_runs
+from kls.analysis.groups import Groups, Sample, group_runs, modes_text
 from kls.analysis.pivot import pivot
 from kls.analysis.runs import BUDGET, SECTION, Runs, read_history
 from kls.analysis.search import Search, searches
@@ -69,6 +69,7 @@ def _panel(search: Search, confirmed: Groups | None, score: str, alone: bool, ca
         epochs = f"{confirmed.table[BUDGET].astype(float)[0]:.4g}"
         text = f"confirmed, {epochs} epochs: {sample_text(sample)}"
         mark = Mark(at, mean, text, low, high) if is_number(at) else None
+    means = trials[~trials["repeated"]].groupby("x")["score"].mean()
     means = means[means.index > 0] if search.log else means
     if alone and factor > 1 and len(means) >= _FEWEST_PLACES:
         curve = optimum(means.index.to_numpy(), means.to_numpy(), search.log)
@@ -84,7 +85,7 @@ def _panel(search: Search, confirmed: Groups | None, score: str, alone: bool, ca
 def _shown(sample: Sample, runs: Runs) -> tuple[float, float, float]:
     """Mean and interval as shown; the interval is NaN where only some seeds learn, for scores of two modes."""
     ends, factor = sample.interval, scale(sample.score)
-    if 0 < runs.learned(sample.score, sample.values.to_numpy()).sum() < sample.n:
+    if modes_text(runs, sample):
         return factor * sample.mean, math.nan, math.nan
     return factor * sample.mean, factor * ends.low, factor * ends.high
 

@@ -9,10 +9,11 @@ from typing import Any
 
 import pandas as pd
 
-from kls.analysis.columns import SEEDS, determined, equal_to, is_number, short_names, sort_key
+from kls.analysis.columns import determined, equal_to, is_number, short_names, sort_key
 from kls.analysis.runs import Runs
 from kls.analysis.tables import rows_table
 from kls.analysis.wording import counted, duration, listed, setting_text
+from kls.config.flat_settings import SEEDS
 from kls.report.document import Block, Commands, Details, Heading, List, Paragraph, TableBlock
 
 _MOST_VALUES = 4  # listed one by one

@@ -4,9 +4,6 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-import numpy as np
-
-from kls.analysis.statistics import LEVEL, Interval, holm, sd_ratio
 from kls.analysis.tables import rows_table
 from kls.analysis.wording import counted, duration, is_accuracy
 from kls.config.study_file import Optimum, Study
@@ -14,7 +11,6 @@ from kls.errors import UserError
 from kls.report.document import Block, Heading, Links, List, Paragraph, TableBlock
 from kls.report.output import write_report
 from kls.report.provenance import machine_blocks
-from kls.study.findings.common import p_text
 from kls.study.findings.optimum import best_of
 from kls.study.page import Part, part_of, study_banner, summary_blocks, times_block
 from kls.study.published import INSIDE, Compared, counts_text, figure_text, full_name, published_picture
@@ -64,7 +60,7 @@ def _ran(steps: Sequence[StepResult]) -> str:
 
 
 def _shared(parts: Sequence[Part], folder: Path) -> list[Block]:
-    """Accuracies of the same runs of ours that several studies published, and whether they agree with each other."""
+    """Accuracies of the same runs of ours that several studies published."""
     by_runs: dict[object, dict[str, list[Compared]]] = {}
     for part in parts:
         for c in part.compared:
@@ -74,32 +70,17 @@ def _shared(parts: Sequence[Part], folder: Path) -> list[Block]:
                 by_runs.setdefault(runs, {}).setdefault(part.study.key, []).append(c)
     shared = [by for by in by_runs.values() if len(by) > 1]
     studies = [part.study.key for part in parts if any(part.study.key in by for by in shared)]
-    rows, named, tests = list[dict[str, str]](), list[tuple[str, Compared]](), list[tuple[str, Interval, float]]()
+    rows, named = list[dict[str, str]](), list[tuple[str, Compared]]()
     for by in shared:
-        first, everything = [own[0] for own in by.values()], [c for own in by.values() for c in own]
+        everything = [c for own in by.values() for c in own]
         what = min((full_name(c.figure) for c in everything), key=len)
         cells = {key: "; ".join(figure_text(c.figure) for c in by.get(key, [])) or "-" for key in studies}
         judged = [c.verdict == INSIDE for c in everything if c.expected.known]
         inside = f"{sum(judged)} of {len(judged)}"
-        rows.append({"accuracy, %": what, **cells, "ours": first[0].text, "inside ours": inside})
+        rows.append({"accuracy, %": what, **cells, "ours": everything[0].text, "inside ours": inside})
         named += [(f"{what}, {key}", own[0]) for key, own in by.items()]
-        if first[0].ours is not None and first[0].expected.known:
-            values, own = np.array([c.figure.value for c in first]), first[0].ours.values.to_numpy()
-            degrees = f"{len(values) - 1} and {len(own) - 1} degrees of freedom"
-            tests.append((f"{what}: F test with {degrees}", *sd_ratio(values, own)))
     head, table = Heading("The same networks in several studies", 2, "shared"), TableBlock(rows_table(rows or [{}]))
-    return [head, table, *_agreement(tests), *published_picture(named, folder)] if rows else []
-
-
-def _agreement(tests: Sequence[tuple[str, Interval, float]]) -> list[Block]:
-    """Do the figures of one network, one a study, differ by more than our seeds? By Holm's method."""
-    lines = []
-    for (what, ratio, _), p in zip(tests, holm(np.array([p for *_, p in tests])), strict=True):
-        differ = "the figures differ by more than our seeds explain" if p < 1.0 - LEVEL else "this test cannot tell"
-        size = f"{ratio.centre:.2g} times that of our seeds (95 % interval {ratio.low:.2g} to {ratio.high:.2g})"
-        lines.append(f"{what}, {p_text(p)}: {differ}; their sd is {size}.")
-    words = f"Do the published figures agree with each other? By Holm's method for {counted(len(tests), 'test')}:"
-    return [Paragraph(words), List(lines)] if lines else []
+    return [head, table, *published_picture(named, folder)] if rows else []
 
 
 def _searches(parts: Sequence[Part]) -> list[Block]:

@@ -21,9 +21,8 @@ from kls.config.study_file import Step, Study, read_study
 from kls.config.validation import validate_group
 from kls.errors import UserError
 from kls.records import names
-from kls.records.checked import parse_yaml
+from kls.records.checked import LARGEST_YAML, parse_yaml, read_text
 from kls.records.escape import shortened
-from kls.records.small_files import read_yaml_text
 from kls.sweep.stages import Search, Stage
 
 ALL = "all"
@@ -125,7 +124,7 @@ def _value(path: Path) -> str:
 def read_sweep_file(path: Path) -> tuple[Any, list[Stage]]:
     """What a file of sweeps/ holds, and its stages. Raises UserError if there is none or its stages are not valid."""
     try:
-        content = parse_yaml(path, read_yaml_text(path))
+        content = parse_yaml(path, read_text(path, LARGEST_YAML))
         stages = content["hydra"]["sweeper"]["stages"]
     except FileNotFoundError:
         there = ", ".join(sorted(found.stem for found in path.parent.glob("*.yaml")))

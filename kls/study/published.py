@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from kls.analysis.groups import Sample
+from kls.analysis.groups import Sample, modes_text
 from kls.analysis.pivot import select
 from kls.analysis.runs import Runs
 from kls.analysis.statistics import LEVEL, Interval, Moments, moments, new_mean, split_variance, welch
@@ -19,7 +19,6 @@ from kls.errors import UserError
 from kls.plots.intervals import Point, Series, plot_intervals
 from kls.report.document import Block, Heading, List, Paragraph, Picture, TableBlock
 from kls.report.pictures import FORMATS
-from kls.study.findings.common import modes_text
 from kls.study.results import StepResult
 
 PUBLISHED_ON = "CIFAR-10"

@@ -10,7 +10,6 @@ from pydantic import BaseModel, ConfigDict, Field
 from kls.config.flat_settings import EXECUTION
 from kls.errors import DamageError, UserError
 from kls.records import checked, names
-from kls.records.small_files import check_small
 from kls.study.plan import Task
 
 # How a step is carried out, which may be another the next time:
@@ -34,7 +33,7 @@ class StepRecord(BaseModel):
 
 def read_record(path: Path) -> StepRecord:
     """Raises FileNotFoundError; DamageError or ValueError if it is damaged; UserError if a newer kls wrote it."""
-    check_small(path)
+    checked.check_file(path)
     content = checked.read_json(path)
     schema = content.get("schema")
     if isinstance(schema, int) and schema > names.SCHEMA:

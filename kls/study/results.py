@@ -11,7 +11,6 @@ from kls.config.study_file import Step
 from kls.errors import UserError
 from kls.records import checked, names
 from kls.records.escape import one_line
-from kls.records.small_files import check_small
 from kls.study.record import StepRecord, read_record
 
 _LARGEST = 2e7  # pixels of a picture
@@ -77,7 +76,7 @@ def _if_there(read: Callable[[Path], _T], path: Path, warnings: list[str]) -> _T
     """What ``read`` makes of a file or folder; None if it is not there, or cannot be read, which adds a warning."""
     try:
         if not path.is_dir():
-            check_small(path)
+            checked.check_file(path)
         return read(path)
     except FileNotFoundError:
         return None

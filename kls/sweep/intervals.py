@@ -9,12 +9,12 @@ from itertools import count, islice
 from statistics import fmean
 from typing import Any
 
+from kls.config.flat_settings import SEEDS
 from kls.config.setting_ranges import setting_range
 from kls.errors import UserError
 from kls.sweep import narrowing
 from kls.sweep.stages import Parameter, Stage
 
-SEEDS = ("seed", "order_seed", "data.split_seed")
 _MOST_VALUES = 12  # listed one by one
 
 

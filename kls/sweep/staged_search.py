@@ -20,7 +20,7 @@ from optuna.samplers import BaseSampler
 from optuna.trial import TrialState
 
 from kls.config.defaults import defaults
-from kls.config.flat_settings import EXECUTION, flatten
+from kls.config.flat_settings import EXECUTION, SEEDS, flatten
 from kls.config.resume import quoted
 from kls.config.settings import Settings
 from kls.config.validation import validate_group
@@ -228,7 +228,7 @@ class StagedSearch:
             raise self._no_trial_finished(stage, n_pruned)
         self.trials[stage.name] = trials
         best = max(whole, key=lambda t: t.value)
-        searched = [name for name in ranges if name not in intervals.SEEDS]
+        searched = [name for name in ranges if name not in SEEDS]
         if stage.sampler != "grid" or (len(searched) == 1 and not stage.confirm):
             entry["edge"] = intervals.edges(trials, ranges)
         entry["best"] = {"trial": best.number, "params": best.params, names.VAL_ACCURACY: best.value}

@@ -1,12 +1,11 @@
-"""What the kinds of findings share: where they draw, which seeds have learned, and how a p value is written."""
+"""What the kinds of findings share: where they draw, their data, and how a p value is written."""
 
 import math
 from pathlib import Path
 from typing import NamedTuple
 
-from kls.analysis.groups import Sample
 from kls.analysis.runs import DATA, Runs
-from kls.analysis.wording import is_accuracy, listed, number, unit
+from kls.analysis.wording import listed
 
 
 class Context(NamedTuple):
@@ -19,19 +18,6 @@ class Context(NamedTuple):
     stem: str
     p: float = math.nan
     tests: int = 0
-
-
-def learn_text(runs: Runs, sample: Sample) -> tuple[int, str]:
-    """How many seeds learn, and the range of their scores, such as "29.00 to 47.00 %"; "" if none does."""
-    own = sample.values[runs.learned(sample.score, sample.values.to_numpy())]
-    ends = dict.fromkeys(number(sample.score, end) for end in (own.min(), own.max()))
-    return len(own), " to ".join(ends) + unit(sample.score) if len(own) else ""
-
-
-def modes_text(runs: Runs, sample: Sample) -> str:
-    """For example "4 of 5 seeds learn: 29.00 to 47.00 %"; "" if all or none learn, so that a mean describes them."""
-    learn, ends = learn_text(runs, sample) if is_accuracy(sample.score) else (0, "")
-    return f"{learn} of {sample.n} seeds learn: {ends}" if 0 < learn < sample.n else ""
 
 
 def data_text(runs: Runs) -> str:

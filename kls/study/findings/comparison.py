@@ -1,7 +1,7 @@
 """Finding: mean scores over one setting by others, and at each of its values what is not told apart from the best."""
 
 from kls.analysis.columns import equal_to
-from kls.analysis.groups import group_runs
+from kls.analysis.groups import group_runs, modes_text
 from kls.analysis.pivot import pivot
 from kls.analysis.runs import Runs
 from kls.analysis.tables import rows_table
@@ -23,7 +23,7 @@ def comparison(finding: Comparison, runs: Runs, context: Context) -> tuple[str, 
     places = [f"{table.head} {text}" for text in table.columns]
     own = [_best(finding, runs.chosen(equal_to(runs.frame[key], value))) for value in table.values]
     parts = [f"at {place} {best}" for place, best in zip(places, own, strict=True)]
-    cells = [[sample_text(sample) if sample else "-" for sample in samples] for samples in table.cells]
+    cells = [[modes_text(runs, s) or sample_text(s) if s else "-" for s in samples] for samples in table.cells]
     rows = [{"": label, **dict(zip(places, own, strict=True))} for label, own in zip(table.rows, cells, strict=True)]
     title = f"{capital(finding.what)}, {score_name(finding.score)} on {data_text(runs)}"
     sentence = f"{title}, best by validation (Holm's method for all pairs at a {table.head}): {'; '.join(parts)}."
@@ -36,8 +36,11 @@ def _best(finding: Comparison, runs: Runs) -> str:
     groups = group_runs(runs, finding.score)
     table, ties = pivot(groups, finding.by, finding.setting), groups.ties
     rows = zip(table.rows, table.places, strict=True)
-    cells = {i: f"{label} {sample_text(groups.samples(i))}" for label, (i,) in rows}
-    level = [i for i in sorted(cells) if ties["tied"][i] or ties["p"].isna()[i]]
+    some = groups.some_learn(names.VAL_ACCURACY)
+    samples = [(i, label, groups.samples(i)) for label, (i,) in rows]
+    cells = {i: f"{label} {modes_text(runs, sample) or sample_text(sample)}" for i, label, sample in samples}
+    level = [i for i in sorted(cells) if ties["tied"][i] or (ties["p"].isna()[i] and not some[i])]
+    level = level or sorted(cells)
     best, below = f"it is {cells[level[0]]}", listed([cells[i] for i in sorted(cells) if i not in level])
     if ties["p"].isna().all():
         return f"{best}, {'of single runs, so this may be noise' if len(level) > 1 else 'the only one'}"

@@ -3,14 +3,14 @@
 import math
 
 from kls.analysis import statistics
-from kls.analysis.groups import Sample
+from kls.analysis.groups import Sample, modes_text
 from kls.analysis.pivot import select
 from kls.analysis.runs import Runs
 from kls.analysis.wording import capital, points, sample_text, score_name, signed
 from kls.config.study_file import Difference
 from kls.errors import UserError
 from kls.report.document import Block
-from kls.study.findings.common import Context, modes_text, p_text
+from kls.study.findings.common import Context, p_text
 
 
 def p_value(finding: Difference, runs: Runs) -> float:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from kls.analysis.groups import group_runs
+from kls.analysis.groups import group_runs, learn_text
 from kls.analysis.pivot import Pivot, pivot
 from kls.analysis.runs import Runs
 from kls.analysis.tables import rows_table
@@ -12,7 +12,7 @@ from kls.errors import UserError
 from kls.plots.heatmap import plot_heatmap
 from kls.report.document import Block, Paragraph, Picture, TableBlock
 from kls.report.pictures import FORMATS
-from kls.study.findings.common import Context, data_text, learn_text
+from kls.study.findings.common import Context, data_text
 
 _WORDS = (
     "How many seeds learn, and the range of their {} on {}. A seed learns if it ends above chance by more than five "

@@ -31,7 +31,8 @@ def best_of(finding: Optimum, runs: Runs) -> tuple[str, dict[str, str]]:
     search = next((search for search in searches(runs) if search.key == key), None)
     if search is None:
         raise UserError(f"fewer than two values of {finding.setting} were tried")
-    head, trials = search.head, search.trials[search.trials["x"] > 0] if search.log else search.trials
+    head, trials = search.head, search.trials[~search.trials["repeated"]]
+    trials = trials[trials["x"] > 0] if search.log else trials
     if trials.duplicated(["seeds", "x"]).any():
         raise UserError(f"runs with the same {finding.setting} and seed differ in other settings")
     table = trials.assign(seeds=trials["seeds"].map(str)).pivot_table("score", "seeds", "x")
@@ -62,7 +63,5 @@ def best_of(finding: Optimum, runs: Runs) -> tuple[str, dict[str, str]]:
             elif single and sort_key(value) == sort_key(best) and top > mean:
                 words += f"; the run that was chosen had {points(_SCORE, top - mean)} more than this mean"
             sentences.append(f"{words}.")
-    return " ".join(sentences), {
-        "tried": tried, "best value (95 % interval)": f"{place} ({interval})", "not told from it": flat,
-        "highest": highest, "again: validation": again[0], "again: test": again[1],
-    }  # fmt: skip
+    cells = {"tried": tried, "best value (95 % interval)": f"{place} ({interval})"}
+    return " ".join(sentences), {**cells, "again: validation": again[0], "again: test": again[1]}

@@ -11,7 +11,7 @@ import pandas as pd
 
 from kls.analysis import curve, statistics, wording
 from kls.analysis.columns import equal_to, is_number, sort_key
-from kls.analysis.groups import Sample, group_runs
+from kls.analysis.groups import Sample, group_runs, modes_text
 from kls.analysis.pivot import pivot
 from kls.analysis.runs import Runs
 from kls.analysis.tables import rows_table
@@ -22,7 +22,7 @@ from kls.plots.style import Band
 from kls.records import names
 from kls.report.document import Block, Paragraph, Picture, TableBlock
 from kls.report.pictures import FORMATS
-from kls.study.findings.common import Context, data_text, modes_text, p_text
+from kls.study.findings.common import Context, data_text, p_text
 
 
 class _Moving(NamedTuple):
