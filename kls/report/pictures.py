@@ -47,7 +47,8 @@ def search_pictures(runs: Runs, folder: Path, stem: str, score: str = names.VAL_
             continue
         confirmed = group_runs(own.chosen(confirming), score) if confirming.any() else None
         caption = [f"{capital(score_name(score))} of every trial; bars at the bottom are the intervals searched."]
-        panels = [_panel(search, confirmed, score, len(heads) == 1, caption) for search in found]
+        longest = [confirmed if search.section == found[0].section else None for search in found]
+        panels = [_panel(*pair, score, len(heads) == 1, caption) for pair in zip(found, longest, strict=True)]
         name, title = _name(stem, "search", drawn), f"Search of {listed(list(heads.values()))}"
         plot_search(panels, score_axis(score), folder / name, title, FORMATS, lower_is_better=scale(score) == 1)
         drawn.append(Picture(name, " ".join(caption), "Scores of trials against the settings searched", folder))
