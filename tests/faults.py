@@ -26,6 +26,7 @@ STAGE_FILES = ("trials.json", "populations.json")
 KINDS = (*RUN_FILES, *STAGE_FILES, names.STUDY, names.SWEEP)
 WAYS = ("cut", "empty", "flip", "nul", "gone")
 CLOCK = """
+import kls, pandas  # in their order; pandas cannot be loaded once datetime is another class
 import datetime, os, time
 start, true, back = time.monotonic(), time.time, float(os.environ["CLOCK_JUMPS"])
 def shifted():

@@ -24,7 +24,6 @@ _FREQUENCIES = np.pi * np.arange(1, 41) / (2.0 * _HALF_WIDTH)
 _LENGTHS = np.geomspace(0.1, 3.0, 12)[:, None]  # length-scales, in half ranges of x
 _AMPLITUDES = np.geomspace(0.3, 300.0, 14)[:, None]  # standard deviations of the curve over that of a run
 _CONSTANT = 1e3
-_REFERENCE = 0.9  # quantile of the distances to the best
 
 
 @dataclass(frozen=True)
@@ -92,7 +91,7 @@ class _Fit:
         self._basis = _basis(2.0 * (position - position.min()) / np.ptp(position) - 1.0)
         y, means = y - y.mean(axis=1, keepdims=True) + y.mean(), y.mean(axis=0)
         self._best = y.max()
-        self._reference = np.quantile(means.max() - means, _REFERENCE) or np.ptp(y) or 1.0
+        self._reference = np.ptp(means) or np.ptp(y) or 1.0
         self.y = -self._reference * np.log1p((self._best - y) / self._reference)
         self._centre = self.y.mean()
         (n, k), means = self.y.shape, self.y.mean(axis=0) - self._centre
