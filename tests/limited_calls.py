@@ -66,9 +66,11 @@ def _in_use() -> int:
 def complaints(main: Callable[[], None], arguments: tuple[str, ...], cwd: Path) -> list[str]:
     """Call an entry point in the folder ``cwd`` and give all that is wrong with how it ended.
 
-    Nothing new may stand in ``cwd`` but outputs/, and nothing in the folder above it.
+    Nothing new may stand in ``cwd`` but outputs/ and what --out names, and nothing in the folder above it.
     """
     before = {*cwd.iterdir(), *cwd.parent.iterdir(), cwd / "outputs"}
+    for word in re.findall(r"^--out[=\n](.+)$", "\n".join(arguments), re.MULTILINE):
+        before |= {cwd / word, *(cwd / word).parents}
     found = _call(main, arguments, cwd) + [f"left behind: {path}" for path in unfinished(cwd)]
     return found + [f"made {path}" for path in {*cwd.iterdir(), *cwd.parent.iterdir()} - before]
 

@@ -152,13 +152,16 @@ def read_text(path: Path, largest: int = _LARGEST_TEXT) -> str:
     """The file's text. Raises FileNotFoundError; DamageError where it is no text, too large or cannot be read."""
     check_file(path, largest)
     try:
-        return path.read_bytes().decode("utf-8")
+        text = path.read_bytes().decode("utf-8")
     except UnicodeDecodeError as error:
         raise DamageError(f"{path}: not a text in UTF-8 ({error.reason} at byte {error.start})") from None
     except FileNotFoundError:
         raise
     except OSError as error:
         raise DamageError(f"{path}: cannot be read ({error.strerror})") from None
+    if "\0" in text:  # which would hide the name of a column, that of the checksum too
+        raise DamageError(f"{path}: holds a NUL character; it was damaged")
+    return text
 
 
 def set_aside(path: Path) -> Path:
