@@ -136,7 +136,7 @@ class Groups:
         """For each group what tells it from the others, such as "3layer_bn, lam 0.01"."""
         keys = differing(self.table, self.keys)
         heads = self.runs.heads(keys)
-        rows = self.table[keys].to_dict("records")
+        rows = self.table[["runs", *keys]].to_dict("records")
         return [", ".join(setting_label(heads[key], row[key]) for key in keys) or "all runs" for row in rows]
 
     def order(self, sort: str | None = None) -> list[int]:
@@ -149,7 +149,10 @@ class Groups:
             for name in {column, f"{column}_mean"} & {*self.table.columns}:
                 return in_order(self.table, [name], sort.startswith("-")).tolist()
         stages = dict.fromkeys(stage.name for sweep in self.runs.sweeps.values() for stage in sweep.stages)
-        return in_order(self.table.replace({"stage": {s: i for i, s in enumerate(stages)}}), self.keys).tolist()
+        ranks, table = {name: i for i, name in enumerate(stages)}, self.table
+        if "stage" in table:
+            table = table.assign(stage=[ranks.get(name, name) for name in table["stage"]])
+        return in_order(table, self.keys).tolist()
 
 
 def learn_text(runs: Runs, sample: Sample) -> tuple[int, str]:
@@ -216,7 +219,7 @@ def numbered(frame: pd.DataFrame, parts: Sequence[str]) -> pd.Series[int]:
     coded, lost = codes(frame, parts), frame[PICTURES].isna()
     found, placed = coded[~lost].drop_duplicates(), coded.where(~lost)
     for _, alike in coded[lost].groupby(list(parts)):
-        known = frame.loc[alike.index[0], parts].dropna().index
+        known = frame.loc[alike.index[0], list(parts)].dropna().index
         match = found[(found[known] == alike[known].iloc[0]).all(axis="columns")]
         if len(match) == 1:
             placed.loc[alike.index] = match.to_numpy(np.float64)
