@@ -276,6 +276,7 @@ def test_nothing_is_written_if_a_path_is_missing(tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_the_module_runs_and_warns_of_nothing(sweep: Path) -> None:
     made = subprocess.run(
         [sys.executable, "-W", "error", "-m", "kls.aggregate", str(sweep)], capture_output=True, text=True, check=True

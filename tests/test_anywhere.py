@@ -16,6 +16,8 @@ from kls.config.project import project_root
 from kls.config.resume import quoted
 from kls.study import __main__ as study
 
+pytestmark = pytest.mark.slow
+
 NAME = "a b'c\"d=e,f é目(x)[y]"
 SHOWING = (
     ("--help",),

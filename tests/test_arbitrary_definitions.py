@@ -22,6 +22,8 @@ from kls.sweep.narrowing import AnyNarrow
 from kls.sweep.samplers import sampler_of
 from kls.sweep.stages import MOST_TRIALS, Search
 
+pytestmark = pytest.mark.slow
+
 EXAMPLES = settings(max_examples=500, derandomize=True, deadline=None)
 LONGEST_LINE = 600
 

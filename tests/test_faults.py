@@ -26,7 +26,10 @@ from faults import (
     two_controllers,
 )
 
-pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="finds worker processes in /proc")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="finds worker processes in /proc"),
+]
 
 STOPS = [partial(stop, number) for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)]
 
@@ -80,22 +83,18 @@ def test_kills(expected: Expected, tmp_path: Path) -> None:
     assert disturbed(tmp_path, expected, faults).again == 0
 
 
-@pytest.mark.slow
 def test_signals(expected: Expected, tmp_path: Path) -> None:
     assert disturbed(tmp_path, expected, STOPS).again == 0
 
 
-@pytest.mark.slow
 def test_full_disk(expected: Expected, tmp_path: Path) -> None:
     disturbed(tmp_path, expected, [full_disk, full_disk], seed=1)
 
 
-@pytest.mark.slow
 def test_damaged_files(expected: Expected, tmp_path: Path) -> None:
     disturbed(tmp_path, expected, [damage, damage], seed=1)
 
 
-@pytest.mark.slow
 def test_two_controllers_and_a_clock_that_jumps_back(expected: Expected, tmp_path: Path) -> None:
     disturbed(tmp_path, expected, [clock, two_controllers])
 
@@ -114,20 +113,17 @@ def test_workers_of_a_dead_controller_write_nothing_more(cifar_root: Path, tmp_p
     sweep.end()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("launcher", LAUNCHERS)
 def test_five_kills(launcher: str, expected: Expected, tmp_path: Path) -> None:
     victims = ("controller", "group" if launcher == "basic" else "worker", "controller", "group", "controller")
     disturbed(tmp_path, expected, [partial(kill, victim) for victim in victims], 2, launcher)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("launcher", LAUNCHERS)
 def test_signals_with_each_launcher(launcher: str, expected: Expected, tmp_path: Path) -> None:
     disturbed(tmp_path, expected, STOPS, 0, launcher)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(2))
 @pytest.mark.parametrize("name", ["damaged files", "full disk (limit on files)", "full disk (tmpfs)"])
 def test_disks(name: str, seed: int, expected: Expected, tmp_path: Path) -> None:
@@ -136,12 +132,10 @@ def test_disks(name: str, seed: int, expected: Expected, tmp_path: Path) -> None
     disturbed(tmp_path, expected, [FAULTS[name]], seed)
 
 
-@pytest.mark.slow
 def test_a_hanging_worker(expected: Expected, tmp_path: Path) -> None:
     disturbed(tmp_path, expected, [hanging_worker], 0, "population", False, "hydra.launcher.worker_timeout=5")
 
 
-@pytest.mark.slow
 def test_a_member_that_diverges(expected: Expected, tmp_path: Path) -> None:
     sweep = disturbed(tmp_path, expected, [partial(kill, "group")] * 2, 0, "population", True)
     statuses = [(sweep.folder / "a" / str(i) / "metrics.json").read_text() for i in range(20)]

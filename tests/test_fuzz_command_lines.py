@@ -37,7 +37,7 @@ from kls.study import __main__ as study
 Command = Callable[[], None]
 
 # A call that is stopped half-way leaves its log open, which is found in whatever test comes next.
-pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")]
 
 SETTINGS = settings_of_conf("train.yaml")
 CHECK = {key: own for key, own in settings_of_conf("gradcheck.yaml").items() if key.startswith("gradcheck.")}

@@ -17,6 +17,8 @@ from kls.records.escape import csv_cell, html_escaped, latex_escaped, markdown_e
 from kls.report import __main__ as report
 from kls.study import __main__ as study
 
+pytestmark = pytest.mark.slow
+
 SCREEN = "\x1b[2J\x1b]0;owned\x07\x9b31m\r\u202egnp\u2028"
 MARKUP = "</title><script>alert(1)</script><img src=x onerror=alert(1)>\"' onmouseover='x"
 MARKDOWN = "[here](javascript:alert(1)) ![i](http://e.il/x.png) | `a` | <b>\n\n[x]: http://e.il\n# h"

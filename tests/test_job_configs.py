@@ -51,6 +51,7 @@ JOBS = [
 ]
 
 
+@pytest.mark.slow
 def test_copies_equal_what_hydra_composes(composer: tuple[Any, DictConfig]) -> None:
     loader, master = composer
     configs = JobConfigs(loader, master)

@@ -124,6 +124,7 @@ def test_files_of_others_are_kept(name: str, cwd: Path, monkeypatch: pytest.Monk
     assert (cwd / "file").read_text() == "mine"
 
 
+@pytest.mark.slow
 def test_own_files_are_renewed(cwd: Path) -> None:
     make_run(cwd / "runs" / "curve", 0.5, seed=3, history=2)
     for module in (aggregate, report) * 2:

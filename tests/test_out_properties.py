@@ -27,6 +27,8 @@ from kls.errors import UserError
 from kls.records import checked, names
 from kls.study.plan import plan, read_sweep_file
 
+pytestmark = pytest.mark.slow
+
 SECONDS = 5.0  # more than the slowest takes on a busy machine
 ROOT = project_root()
 

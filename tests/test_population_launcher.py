@@ -129,6 +129,7 @@ def test_one_process(basic: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("launcher", LAUNCHERS)
+@pytest.mark.slow
 def test_processes(launcher: str, basic: Path, tmp_path: Path) -> None:
     outcome = python(tmp_path, *LAUNCHERS[launcher], "--multirun", *JOBS)
     assert (outcome.err, outcome.status) == ("", 0)

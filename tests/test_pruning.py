@@ -177,6 +177,7 @@ def writes(before: Callable[[int], None]) -> Iterator[None]:
         yield
 
 
+@pytest.mark.slow
 def test_a_training_that_is_killed_between_any_two_files(
     settings: dict[str, list[Settings]], trained: dict[str, Path], tmp_path: Path
 ) -> None:

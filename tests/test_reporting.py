@@ -90,6 +90,7 @@ def test_a_training_goes_on_when_nobody_reads_what_it_says(tmp_path: Path, cifar
     assert metrics_of(tmp_path / "X")["status"] == "finished"
 
 
+@pytest.mark.slow
 def test_a_sweep_goes_on_when_nobody_reads_what_it_says(tmp_path: Path, cifar_root: Path) -> None:
     sweep = ("--multirun", "lam=0,1e-3", "hydra.sweep.dir=X", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2")
     assert into_a_closed_pipe(tmp_path, "kls.train", *SMALL, *sweep) == (0, "")

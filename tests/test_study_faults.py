@@ -19,7 +19,7 @@ from small_sweeps import FOLDER, job_folders, record_of, sweep_in
 
 from kls.records import checked, names
 
-pytestmark = pytest.mark.skipif(os.name != "posix", reason="sends signals")
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(os.name != "posix", reason="sends signals")]
 
 
 def file_size_limit(size: int) -> Callable[[], None]:
@@ -41,7 +41,6 @@ def worker_of(process: Process) -> int:
     return worker
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="finds the worker in /proc")
 def test_signals_and_a_killed_worker(cifar_root: Path, tmp_path: Path) -> None:
     """SIGTERM, SIGHUP, then kill -9 of the worker: each is told, and the same command ends with the runs of one go."""
@@ -106,7 +105,6 @@ def test_a_damaged_record_of_a_step(
     assert study_in(tmp_path).out.startswith("check: done already")
 
 
-@pytest.mark.slow
 def test_a_full_disk(cifar_root: Path, tmp_path: Path) -> None:
     """No room for the record of a step, then none for the report; with room the same command ends it."""
     write_study(tmp_path, sweep("first", *TINY))
@@ -142,7 +140,6 @@ def test_a_full_disk_under_tables_and_pictures(module: str, size: int, tmp_path:
     assert limited(tmp_path, 10**9, f"kls.{module}", "runs", "--out", "out").returncode == 0
 
 
-@pytest.mark.slow
 def test_kill_while_a_report_is_written(tmp_path: Path) -> None:
     """At any moment: each file is the old one or the new one."""
     for seed in range(3):

@@ -15,6 +15,8 @@ from small_sweeps import FOLDER, file_times, job_folders, record_of, sweep_in
 from kls.config.study_file import Study
 from kls.records import checked, names
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def reported(monkeypatch: pytest.MonkeyPatch) -> list[str]:

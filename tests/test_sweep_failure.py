@@ -77,6 +77,7 @@ def test_a_job_without_its_data(launcher: str, cifar_root: Path, tmp_path: Path)
     assert "downloading is off" in (folder / "grid" / "1" / "train.log").read_text()
 
 
+@pytest.mark.slow
 def test_a_stage_of_which_every_job_fails(cifar_root: Path, tmp_path: Path) -> None:
     stages = stages_argument(
         "name:coarse,sampler:random,trials:2,params:{lam:{low:0.1,high:0.2}}",
@@ -99,6 +100,7 @@ def test_a_stage_of_which_every_job_fails(cifar_root: Path, tmp_path: Path) -> N
     assert statuses(folder, "coarse") == ["finished"] * 2
 
 
+@pytest.mark.slow
 def test_more_failures_than_allowed_stop_the_sweep(cifar_root: Path, tmp_path: Path) -> None:
     """Going on tries them again: what is there by then finishes."""
     folder, given = tmp_path / "sweep", f"data.root={roots(cifar_root, 3)}"

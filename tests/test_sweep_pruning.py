@@ -94,6 +94,7 @@ def test_tables_count_pruned_runs_and_do_not_average_them(search: Path, tmp_path
 
 
 @pytest.mark.parametrize("step", [12, 20])
+@pytest.mark.slow
 def test_a_sweep_that_is_stopped_and_goes_on_prunes_the_same(search: Path, tmp_path: Path, step: int) -> None:
     with at_step(step, terminate):
         assert sweep_in(tmp_path, *TINY, ALONE, FOLDER, *SEARCH).status == 143

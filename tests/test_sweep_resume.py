@@ -100,6 +100,7 @@ KILLS: list[tuple[Any, str, int]] = [
 ]
 
 
+@pytest.mark.slow
 def test_kills_between_all_steps_of_a_search(finished: Path, tmp_path: Path) -> None:
     arguments = SEARCH
     for kill_at in KILLS:
@@ -127,6 +128,7 @@ def test_batches_end_where_they_would_have(cifar_root: Path, tmp_path: Path, mon
     assert sizes == [2, 2, 2, 1]
 
 
+@pytest.mark.slow
 def test_ctrl_c_stops_with_status_130_and_the_sweep_goes_on_from_there(finished: Path, tmp_path: Path) -> None:
     with at_call(Population, "advance", 4, interrupt):  # the first three jobs together took two
         outcome = sweep_in(tmp_path, *SEARCH)
