@@ -9,19 +9,16 @@ Writes runs.csv, summary.csv, summary.md, summary.tex and pictures, and prints t
 
 from __future__ import annotations
 
-import argparse
 import sys
 
-from kls.config.entry_point import folder_path, reporting
+from kls.config.entry_point import folder_path, parser, reporting
 from kls.records.escape import printable
 
 
 def run() -> None:
     """The work of the entry point, with exceptions."""
-    parser = argparse.ArgumentParser(
-        prog="python -m kls.aggregate", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    add = parser.add_argument
+    ask = parser("kls.aggregate", __doc__ or "")
+    add = ask.add_argument
     add("paths", type=folder_path, nargs="+", metavar="PATH", help="folder with runs, at any depth")
     add("--by", default="", help="columns to group by, such as model,lam (default: all settings but seeds)")
     add("--metric", default="val_accuracy", help="score to show first (default: val_accuracy)")
@@ -34,7 +31,7 @@ def run() -> None:
     if "--sort" in words[:-1]:  # argparse would take "--sort -lam" for two options
         i = words.index("--sort")
         words[i : i + 2] = [f"--sort={words[i + 1]}"]
-    given = parser.parse_args(words)
+    given = ask.parse_args(words)
 
     from kls.report.page import Options
     from kls.report.summary import aggregate

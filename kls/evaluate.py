@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from kls.config.entry_point import reporting
+from kls.config.entry_point import parser, reporting
 from kls.errors import UserError
 
 DEFAULTS = {"flip": 0.5, "translate": 1.0, "reach": 4}
@@ -23,9 +23,7 @@ DEFAULTS = {"flip": 0.5, "translate": 1.0, "reach": 4}
 
 def arguments(argv: Sequence[str]) -> argparse.Namespace:
     """The command line."""
-    ask = argparse.ArgumentParser(
-        prog="python -m kls.evaluate", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    ask = parser("kls.evaluate", __doc__ or "")
     ask.add_argument("folder", type=Path, help="folder of a run")
     ask.add_argument("--checkpoint", choices=["last", "best"], default="last", help="which network (default: last)")
     ask.add_argument(

@@ -10,11 +10,15 @@ import pytest
 from entry_points import SMALL, gradcheck_in, mistake, python, run_folders, train_in
 
 from kls.config.new_folder import new_folder
+from kls.config.project import project_root
 from kls.errors import UserError
 
 MODELS = "3layer, 3layer_bn, 7layer_bn, 7layer_wide_bn, 7layer_wider_bn, 9layer, 9layer_bn"
+OWN = "searched: {}; --config-dir FOLDER: FOLDER/{} is {}".format
+CONF = project_root() / "conf"
 MISTAKES = {
-    "model=4layer": f"model=4layer: there is no such choice; there are {MODELS}",
+    "model=4layer": f"model=4layer: there is no such choice; there are {MODELS}; "
+    + OWN(CONF / "model", "model/4layer.yaml", "model=4layer"),
     "model=9": "the command line cannot be understood: Config group override must be a string or a list. Got int "
     "(given: data=cifar10 optimizer=sgd_cyclic model=9)",
     "sweeps=[5,5]": "the command line cannot be understood: argument of type 'int' is not iterable "
@@ -23,12 +27,13 @@ MISTAKES = {
     "(given: data=cifar10 optimizer=sgd_cyclic hydra.verbose=[[1]])",
     "hydra.run.dir=null": "hydra.run.dir: field 'hydra.run.dir' is not Optional",
     "optimizer/schedule=cosine": "optimizer/schedule=cosine: there is no such choice; "
-    "there are constant, cyclic, step",
+    "there are constant, cyclic, step; "
+    + OWN(CONF / "optimizer/schedule", "optimizer/schedule/cosine.yaml", "optimizer/schedule=cosine"),
     "model.bn.momentm=0.5": "model.bn.momentm: there is no such setting; did you mean model.bn.momentum?; "
     "see conf/ for those there are",
     "optimizer.beta1=0.5": "optimizer.beta1: there is no such setting with the choices made here; "
     "see conf/ for those there are",
-    "+lamda=1": "lamda: there is no such setting; see conf/ for those there are",
+    "+lamda=1": "lamda: there is no such setting; did you mean lam?; see conf/ for those there are",
     "lam=-1": "lam=-1: must be greater than or equal to 0",
     "model.dropout=2": "model.dropout=2: must be less than 1",
     "batch_size=601": "batch_size=601 must not be above data.n_train=600",

@@ -20,6 +20,7 @@ AT_HOME: dict[str, tuple[str, ...]] = {
     "omegaconf": ("config/", "sweep/", "train.py", "gradcheck.py"),
     "optuna": ("sweep/",),
     "pandas": ("analysis/", "report/", "study/", "bench/"),
+    "mlflow": ("export/",),
 }
 
 
@@ -74,8 +75,10 @@ def test_loading_the_core_loads_no_other_library() -> None:
     assert loaded[1] - loaded[0] - sys.stdlib_module_names == {"kls"}
 
 
-FLOORS = ("core", "records", "data", "config", "plots", "training", "analysis", "report", "sweep", "study", "bench")
-ENTRY_POINTS = {"train.py", "evaluate.py", "gradcheck.py", "aggregate.py"}
+FLOORS = (
+    "core", "records", "data", "config", "plots", "training", "analysis", "report", "export", "sweep", "study", "bench",
+)  # fmt: skip
+ENTRY_POINTS = {"__main__.py", "train.py", "evaluate.py", "gradcheck.py", "aggregate.py", "compare.py", "list_runs.py"}
 BEFORE_NUMPY = {"__init__.py", "errors.py", "blas_kernels.py"}
 
 

@@ -109,7 +109,7 @@ def test_definitions_of_studies(edits: list[tuple[int, int, str, int]], tmp_path
     path.write_bytes(edited(VALID, edits).encode("utf-8", "surrogatepass"))
     found = told(lambda: read_study(path))
     if isinstance(found, Study):
-        told(lambda: plan([found], ROOT, Path("out"), [], True))
+        told(lambda: plan([found], Path("out"), [], True))
 
 
 @given(edits=EDITS)

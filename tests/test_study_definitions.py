@@ -14,7 +14,7 @@ from small_sweeps import sweep_in
 from kls.config.project import project_root
 from kls.config.schedules import CyclicSettings
 from kls.config.settings import Settings
-from kls.config.study_file import Figure, Study, read_study
+from kls.config.study_file import Figure, Step, Study, read_study
 from kls.config.validation import validate, validate_group
 from kls.errors import UserError
 from kls.study.plan import Task, find, known, plan, read_sweep_file, small_stage
@@ -23,7 +23,7 @@ from kls.sweep.stages import Search, Stage
 ROOT = project_root()
 FIVE = ["straathof2019", "perrot2024", "gelisgen2019", "jarvers2023", "course_e"]
 NAMES = [*FIVE, "questions"]
-STUDIES = {name: find(name, ROOT)[0] for name in NAMES}
+STUDIES = {name: find(name)[0] for name in NAMES}
 THREE, NINE = [50, 50], [50, 30, 20, 20, 10, 10, 10, 10]
 
 # score, published, sd, runs, in the units of the definitions: accuracies in percent, losses as they are
@@ -68,7 +68,7 @@ PUBLISHED: dict[str, list[tuple[str, float, float | None, int]]] = {
 
 
 def planned_tasks(studies: list[Study], smoke: bool = False) -> dict[str, Task]:
-    return plan(studies, ROOT, Path("out"), [] if smoke else ["data=cifar10"], smoke)
+    return plan(studies, Path("out"), [] if smoke else ["data=cifar10"], smoke)
 
 
 def tasks_of(*names: str, smoke: bool = False) -> dict[str, Task]:
@@ -267,12 +267,13 @@ def test_figures_in_units_of_records() -> None:
 
 
 def test_names(tmp_path: Path) -> None:
-    assert [study.key for study in known(ROOT)] == [*FIVE, "best_mlp", "questions"]
-    assert [study.key for study in find("all", ROOT)] == FIVE
+    assert [study.key for study in known()] == [*FIVE, "best_mlp", "questions"]
+    assert [study.key for study in find("all")] == FIVE
     with pytest.raises(UserError, match=r"^perrot: there is no such study; there are straathof2019, perrot2024, "):
-        find("perrot", ROOT)
-    with pytest.raises(UserError, match=r"^sweep=nets: there is no such file in .*sweeps; there are best_lam_by_"):
-        stages_of("nets")
+        find("perrot")
+    broken = find("questions")[0].model_copy(update={"steps": [Step(name="a", what="b", folder="c", sweep="nets")]})
+    with pytest.raises(UserError, match=r"^sweep=nets: there is no such sweep; there are best_lam_by_data, "):
+        planned_tasks([broken])
 
 
 def test_a_miniature_keeps_what_a_stage_is() -> None:
@@ -286,5 +287,5 @@ def test_a_miniature_keeps_what_a_stage_is() -> None:
 
 
 def test_all_files_of_conf_study_are_valid() -> None:
-    for study in known(ROOT):
+    for study in known():
         assert planned_tasks([study])

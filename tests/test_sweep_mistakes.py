@@ -14,6 +14,8 @@ SWEEPS = ", ".join(sorted(path.stem for path in (project_root() / "sweeps").glob
 COARSE = "name:coarse,sampler:random,trials:2,params:{lam:{low:0.1,high:0.2}}"
 SECOND = "name:second,sampler:tpe,trials:2"
 MODELS = "3layer, 3layer_bn, 7layer_bn, 7layer_wide_bn, 7layer_wider_bn, 9layer, 9layer_bn"
+OWN_MODEL = f"searched: {project_root()}/conf/model; --config-dir FOLDER: FOLDER/model/4layer.yaml is model=4layer"
+OWN_SWEEP = f"searched: {project_root()}/sweeps; --config-dir FOLDER: FOLDER/sweeps/smok.yaml is sweeps=smok"
 SAMPLER = "hydra.sweeper.stages[0].sampler"
 NO_SUCH_SETTING = "see conf/ for those there are"
 MISTAKES: dict[tuple[str, ...], str] = {
@@ -23,8 +25,8 @@ MISTAKES: dict[tuple[str, ...], str] = {
     ("lam=-1,0.2",): "lam=-1: must be greater than or equal to 0",
     ("lam=0.1,0.2", "batch_size=601"): "batch_size=601 must not be above data.n_train=600",
     ("lam=interval(0,1)",): "lam=interval(0,1): an interval needs a sampler: write a stage (see sweeps/)",
-    ("model=3layer,4layer",): f"model=4layer: there is no such choice; there are {MODELS}",
-    ("sweeps=smok",): f"sweeps=smok: there is no such choice; there are {SWEEPS}",
+    ("model=3layer,4layer",): f"model=4layer: there is no such choice; there are {MODELS}; {OWN_MODEL}",
+    ("sweeps=smok",): f"sweeps=smok: there is no such choice; there are {SWEEPS}; {OWN_SWEEP}",
     ("sweeps=smoke", "lam=0.1"): "lam: stage coarse sets it for each trial; leave it out",
     ("sweeps=smoke", "seed=1"): "seed: stage confirm sets it for each trial; leave it out",
     ("sweeps=init_sensitivity", "model=3layer"): "model: stage grid sets it for each trial; leave it out",
@@ -39,7 +41,7 @@ MISTAKES: dict[tuple[str, ...], str] = {
     (stages_argument(COARSE, f"{SECOND},params:{{lam:{{low:-1,high:0.2}}}}"),): "stage second: lam=-1.0: "
     "must be greater than or equal to 0",
     (stages_argument(COARSE, f"{SECOND},params:{{model:{{values:[3layer,4layer]}}}}"),): "model=4layer: there is no "
-    f"such choice; there are {MODELS}",
+    f"such choice; there are {MODELS}; {OWN_MODEL}",
     (stages_argument(COARSE.replace("random", "{_target_:os.system}")),): f"{SAMPLER}: _target_=os.system: must be one "
     "of RandomSampler, TPESampler, QMCSampler, CmaEsSampler, GPSampler, NSGAIISampler, NSGAIIISampler, after "
     "optuna.samplers.; for all combinations of listed values give sampler: grid",

@@ -74,6 +74,11 @@ def sample_text(sample: Any) -> str:
     return f"{mean_sd(sample.score, sample.mean, sample.sd)}{unit(sample.score)} (n = {sample.n})"
 
 
+def p_text(p: float) -> str:
+    """For example "p = 0.034" or "p < 0.001"."""
+    return f"p = {p:.2g}" if p >= 0.001 else "p < 0.001"
+
+
 def range_text(score: str, low: float, high: float) -> str:
     """For example "52.10 to 53.90"; accuracies within 0 to 100, "-" if an end is NaN."""
     ends = [min(max(end, 0.0), 1.0) if is_accuracy(score) else end for end in (low, high)]

@@ -16,7 +16,7 @@ from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 
-from kls.config.entry_point import reporting
+from kls.config.entry_point import parser, reporting
 from kls.config.new_folder import new_folder
 from kls.errors import UserError
 from kls.records.escape import printable, shortened
@@ -26,9 +26,7 @@ PEERS = {"torch": "PyTorch", "jax": "JAX"}
 
 def arguments(argv: Sequence[str]) -> argparse.Namespace:
     """The command line; ``peers`` are those that are installed, ``left_out`` the others."""
-    ask = argparse.ArgumentParser(
-        "python -m kls.bench", None, __doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    ask = parser("kls.bench", __doc__ or "")
     ask.add_argument("--quick", action="store_true", help="a few steps and pictures: whether it works, not how fast")
     ask.add_argument("--only", metavar="MODEL", help="one network of conf/model (default: all that are compared)")
     ask.add_argument("--rounds", type=int, help="rounds of measurements, of which the best counts (default: 7)")

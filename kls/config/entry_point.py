@@ -1,9 +1,10 @@
-"""What all entry points share: one line for a mistake at their end, and a type of argument."""
+"""What all entry points share: their parser, one line for a mistake at their end, and a type of argument."""
 
 from __future__ import annotations
 
 import argparse
 import os
+import re
 import signal
 import sys
 import traceback
@@ -15,6 +16,20 @@ from kls.errors import UserError
 from kls.records.escape import printable, shortened
 
 LONGEST_LINE = 800  # characters of a message
+
+
+def parser(module: str, doc: str) -> argparse.ArgumentParser:
+    """The parser of ``python -m <module>``, described by the text ``doc``, under the name that it was called by."""
+    return argparse.ArgumentParser(
+        prog=as_called(f"python -m {module}"),
+        description=as_called(doc),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+
+
+def as_called(text: str) -> str:
+    """A text with the commands in it as ``kls train`` where the command under way was called so."""
+    return re.sub(r"python -m kls\.(\w+)", r"kls \1", text) if sys.argv[0].startswith("kls ") else text
 
 
 def reporting(main: Callable[[], None]) -> None:

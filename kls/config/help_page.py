@@ -8,9 +8,9 @@ from pathlib import Path
 
 from hydra.core.object_type import ObjectType
 
+from kls.config.entry_point import as_called
 from kls.config.project import project_root
 from kls.config.search_path import FileConfigSource, ProjectSource
-from kls.errors import UserError
 from kls.records.checked import parse_yaml, read_text
 
 WIDTH = 118
@@ -21,6 +21,7 @@ _GROUPS = {
     "data": "the data set",
     "hydra/launcher": "what runs the jobs of a sweep",
     "sweeps": "with --multirun: what is searched, and with what settings",
+    "experiment": "with a plus, +experiment=CHOICE: settings of several groups together",
 }
 _LAUNCHERS = {
     "population": "trains the jobs of a sweep together, as populations over all cores",
@@ -34,7 +35,9 @@ _SWEEPS = """
 """
 _FLAGS = """
 --multirun, -m      a sweep: search what sweeps=CHOICE says, or a grid of lists: model=3layer,9layer lam=1e-3,1e-2
---config-dir DIR    choices of your own: DIR/model/x.yaml is model=x, DIR/sweeps/y.yaml is sweeps=y
+--config-dir DIR    choices of your own: DIR/model/x.yaml is model=x, and so for each group; DIR/sweeps/y.yaml is
+                    sweeps=y and DIR/experiment/z.yaml +experiment=z, whose first line is "# @package _global_";
+                    DIR/study/w.yaml is the study w of kls.study
 --cfg job           print the settings that would be used, and stop
 --info              print how they are composed, and stop
 -sc install=bash    print shell completion; to have it in bash: eval "$(kls-train -sc install=bash)"
@@ -42,17 +45,15 @@ _FLAGS = """
 """
 
 
-def help_page(description: str, config_name: str, config_dir: str | None) -> str:
+def help_page(description: str, config_name: str, own: Path | None) -> str:
     """The page for a command that is described so; ``config_name`` names its file in conf/.
 
-    config_dir: the folder of --config-dir. Raises UserError where it is none.
+    own: the folder of --config-dir.
     """
     root = project_root()
     sources: list[FileConfigSource] = [ProjectSource("main", f"{ProjectSource.scheme()}://{root}")]
-    if config_dir is not None:
-        sources.append(FileConfigSource("command-line", str(Path(config_dir).absolute())))
-        if not sources[-1].available():
-            raise UserError(f"--config-dir {config_dir}: there is no such folder")
+    if own is not None:
+        sources.append(FileConfigSource("command-line", str(own.absolute())))
     parts = [
         description.strip() + (_SWEEPS.rstrip() if config_name == "train" else ""),
         "Choices, GROUP=CHOICE on the command line:",
@@ -67,7 +68,7 @@ def help_page(description: str, config_name: str, config_dir: str | None) -> str
         "Any setting can be given on the command line, SETTING=VALUE, such as lam=1e-3 or model.hidden=[100,50].\n"
         f"Each is explained in {files}."
     )
-    return "\n\n".join(parts)
+    return as_called("\n\n".join(parts))
 
 
 def _groups(source: FileConfigSource, parent: str = "") -> Iterator[str]:

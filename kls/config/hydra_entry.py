@@ -8,6 +8,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, NoReturn
 
 import hydra
@@ -17,6 +18,7 @@ from omegaconf import OmegaConf
 from kls.config.help_page import help_page
 from kls.config.hydra_errors import mistake
 from kls.config.new_folder import new_folder, parent_of
+from kls.config.own_configs import check_folder
 from kls.config.project import project_root
 from kls.config.single_run import Check, SingleRun
 from kls.config.targets import WHITELIST, check_arguments
@@ -37,8 +39,11 @@ def run_hydra(
     Raises UserError for every mistake.
     """
     flags = _flags(arguments)
+    own = Path(flags.config_dir) if flags.config_dir is not None else None
+    if own is not None:
+        check_folder(own)
     if flags.help:
-        print(help_page(doc, config_name, flags.config_dir))
+        print(help_page(doc, config_name, own))
         return
     shown_only = flags.cfg or flags.info or flags.hydra_help or flags.shell_completion
     OmegaConf.register_resolver("new_folder", _named_folder if shown_only else new_folder, use_cache=True, replace=True)
@@ -63,7 +68,9 @@ def run_hydra(
     except BaseException as raised:
         run.discard()
         error = run.error or raised
-        line = mistake(error, arguments) if isinstance(error, Exception) and not isinstance(error, UserError) else None
+        if isinstance(error, UserError) or not isinstance(error, Exception):
+            raise error from None
+        line = mistake(error, arguments, own)
         if line is None:
             raise error from None
         raise UserError(line) from error

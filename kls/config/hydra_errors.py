@@ -2,33 +2,34 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 import traceback
 from collections.abc import Sequence
-from typing import Any
+from pathlib import Path
 
-import yaml
 from hydra.errors import HydraException, OverrideParseException
 from omegaconf.errors import OmegaConfBaseException
 
-from kls.config.project import project_root
+from kls.config.known_settings import suggestion
+from kls.config.own_configs import EXPERIMENT, choices, where_to_add
 from kls.errors import UserError
 
 _STEERS = re.compile(r"[+~]*(hydra\b|(model|optimizer|optimizer/schedule|data|sweeps)\s*=)")  # what Hydra reads itself
 _LONGEST = 500  # characters that are shown of a library's message
 
 
-def mistake(error: Exception, arguments: Sequence[str]) -> str | None:
+def mistake(error: Exception, arguments: Sequence[str], own: Path | None) -> str | None:
     """A line about a mistake on the command line, or in a file that it names; None where it is none.
+
+    own: the folder of --config-dir.
 
     What Hydra itself raises, outside of the task and the plugins of this project, is put down to the arguments.
     """
-    own = _chained(error)
-    if own is not None:
-        return str(own)
+    told = _chained(error)
+    if told is not None:
+        return str(told)
     if isinstance(error, HydraException | OmegaConfBaseException):
-        return _line(error)
+        return _line(error, own)
     if _raised_here(error):
         return None
     given = " ".join(argument for argument in arguments if _STEERS.match(argument))
@@ -50,7 +51,7 @@ def _chained(error: BaseException | None) -> BaseException | None:
     return error
 
 
-def _line(error: Exception) -> str:
+def _line(error: Exception, own: Path | None) -> str:
     cause = error.__cause__ if isinstance(error.__cause__, OmegaConfBaseException) else error
     key = getattr(cause, "full_key", None)
     lines = [line.strip() for line in (str(error) or str(cause)).splitlines() if line.strip()]
@@ -61,38 +62,16 @@ def _line(error: Exception) -> str:
     if lines and lines[0].startswith("Error merging override"):
         lines = [*str(cause).splitlines()[:1], *lines[1:]]
     if "is not in struct" in str(cause) and key:
-        return f"{key}: there is no such setting{_suggestion(str(key))}; see conf/ for those there are"
-    missing = re.match(r"In .*: Could not find '([^']*)/([^'/]*)'", lines[0]) if lines else None
+        return f"{key}: there is no such setting{suggestion(str(key))}; see conf/ for those there are"
+    missing = re.match(r"In '([^']*)': Could not (?:find|load) '([^']*)/([^'/]*)'", lines[0]) if lines else None
     if missing:
-        group, name = missing.groups()
-        options = [line for line in lines[1:] if " " not in line]
-        return f"{group}={name}: there is no such choice; there are {', '.join(options)}"
+        file, group, name = missing.groups()
+        options = ", ".join([line for line in lines[1:] if " " not in line] or choices(group, own)) or "none"
+        begin = f"{file}: its defaults name " if "/" in file else "+" if group == EXPERIMENT else ""
+        return f"{begin}{group}={name}: there is no such choice; there are {options}; {where_to_add(group, name, own)}"
     return _short(f"{key}: {' '.join(lines)}" if key else " ".join(lines) or type(error).__name__)
 
 
 def _short(text: str) -> str:
     text = " ".join(text.split())
     return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
-
-
-def _suggestion(key: str) -> str:
-    root = project_root() / "conf"
-    found: set[str] = set()
-    for path in root.rglob("*.yaml"):
-        if path.parent == root / "study":
-            continue  # holds no settings
-        group = ".".join(path.relative_to(root).parent.parts)
-        content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-        found |= {group} | _keys({k: v for k, v in content.items() if k not in ("defaults", "hydra")}, group)
-    if key in found:
-        return " with the choices made here"
-    close = difflib.get_close_matches(key, sorted(found), n=1)
-    return f"; did you mean {close[0]}?" if close else ""
-
-
-def _keys(config: dict[str, Any], prefix: str) -> set[str]:
-    found = set()
-    for key, value in config.items():
-        name = f"{prefix}.{key}" if prefix else str(key)
-        found |= {name} | (_keys(value, name) if isinstance(value, dict) else set())
-    return found

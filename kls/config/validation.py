@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from kls.config.flat_settings import shown
+from kls.config.known_settings import suggestion
 from kls.config.settings import Settings
 from kls.errors import UserError
 
@@ -30,7 +31,8 @@ def validate_group(group: type[G], config: Any, prefix: str = "") -> G:
     try:
         return group.model_validate(config)
     except ValidationError as error:
-        lines = list(dict.fromkeys(_line(fault, config, prefix) for fault in error.errors(include_url=False)))
+        faults, whole = error.errors(include_url=False), group is Settings
+        lines = list(dict.fromkeys(_line(fault, config, prefix, whole) for fault in faults))
         if len(lines) > MOST_LINES:
             lines[MOST_LINES - 1 :] = [f"and {len(lines) - MOST_LINES + 1} more faults"]
         raise UserError("\n".join(lines)) from None
@@ -62,10 +64,10 @@ def _key(fault: Any, config: Any, prefix: str) -> str:
     return ".".join(parts)
 
 
-def _line(fault: Any, config: Any, prefix: str) -> str:
+def _line(fault: Any, config: Any, prefix: str, whole: bool) -> str:
     key = _key(fault, config, prefix)
     if fault["type"] == "extra_forbidden":
-        return f"{key}: there is no such setting; see conf/ for those there are"
+        return f"{key}: there is no such setting{suggestion(key) if whole else ''}; see conf/ for those there are"
     if fault["type"] in ("missing", "union_tag_not_found"):
         return f"{key}: is missing"
     if fault["type"] == "union_tag_invalid":

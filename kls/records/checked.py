@@ -46,7 +46,7 @@ def read_json(path: Path) -> dict[str, Any]:
             raise DamageError(f"{path}: holds no JSON object")
         fits = CHECKSUM not in content or content.pop(CHECKSUM) == _json_digest(content)
     except (ValueError, RecursionError) as error:
-        raise DamageError(f"{path}: not valid JSON ({_short(error)})") from None
+        raise DamageError(f"{path}: not valid JSON ({fault_text(error)})") from None
     if not fits:
         raise DamageError(f"{path}: does not fit its checksum; it was damaged or changed")
     return content
@@ -198,7 +198,7 @@ def parse_yaml(source: object, text: str) -> Any:
     try:
         return yaml.load(text, Loader=_Loader)
     except (yaml.YAMLError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:  # by tags
-        raise DamageError(f"{source}: not valid YAML ({_short(error)})") from None
+        raise DamageError(f"{source}: not valid YAML ({fault_text(error)})") from None
 
 
 def _json_digest(content: Mapping[str, Any]) -> str:
@@ -215,7 +215,10 @@ def _csv_text(lines: Sequence[Sequence[str]]) -> str:
     return text.getvalue()
 
 
-def _short(error: BaseException) -> str:
-    """An error in one line of bounded length; libraries quote whole files in theirs."""
+def fault_text(error: BaseException) -> str:
+    """An error in one line of bounded length, of YAML with its place; libraries quote whole files in theirs."""
     said = " ".join(str(error).split()) or type(error).__name__
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
+        place = f"line {error.problem_mark.line + 1}, column {error.problem_mark.column + 1}"
+        said = f"{place}: {' '.join(str(error.problem).split())}"
     return said if len(said) <= 200 else f"{said[:200]}..."

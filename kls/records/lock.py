@@ -9,6 +9,11 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+try:
+    import fcntl
+except ImportError:  # not on this system
+    fcntl = None  # type: ignore[assignment]
+
 from kls.errors import UserError
 from kls.records import names
 from kls.records.atomic import remove_leftovers
@@ -39,6 +44,21 @@ def show_life(folder: Path) -> None:
     """Tell whoever watches a folder that its process goes on."""
     with suppress(OSError):  # no reason to stop
         os.utime(folder / names.LOCK)
+
+
+def is_held(folder: Path) -> bool:
+    """Whether a process holds the lock of a folder. Asking writes nothing."""
+    try:
+        with (folder / names.LOCK).open("rb") as file:
+            if fcntl is None:
+                file.read(1)  # which the system refuses while another process has it locked
+            else:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    return False
 
 
 def sign_of_life(folder: Path) -> tuple[int, int] | None:

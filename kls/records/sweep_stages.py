@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ValidationError
+from pydantic import AfterValidator, BaseModel, Field, ValidationError
 
 from kls.errors import UserError
 from kls.records import names
@@ -14,6 +14,7 @@ from kls.records.escape import one_line, shortened
 from kls.records.sweep_record import read_sweep
 
 Text = Annotated[str, AfterValidator(one_line)]
+Count = Annotated[int, Field(ge=0, lt=2**31)]
 
 
 class Searched(BaseModel):
@@ -35,8 +36,18 @@ class Searched(BaseModel):
         return found + (f", {self.source}" if self.source not in (None, "given") else "")
 
 
+class Best(BaseModel):
+    """The trial with the best settings of a stage, and their mean validation accuracy."""
+
+    trial: Count
+    val_accuracy: Annotated[float, Field(ge=0, le=1)]
+
+
 class Stage(BaseModel):
-    """One stage; its runs are in the folder of its name. edge: a sentence for each best value at the end of a range."""
+    """One stage; its runs are in the folder of its name. edge: a sentence for each best value at the end of a range.
+
+    best, runs (how many have which status): when it has ended.
+    """
 
     name: Text
     trials: int | None = None
@@ -45,6 +56,8 @@ class Stage(BaseModel):
     params: dict[Text, Searched] = {}
     edge: list[Text] = []
     confirm: bool = False
+    best: Best | None = None
+    runs: dict[Text, Count] = {}
 
 
 class Sweep(BaseModel):
@@ -55,6 +68,12 @@ class Sweep(BaseModel):
     status: Text | None = None
     metric: Text | None = None
     stages: list[Stage] = []
+
+    @property
+    def called(self) -> str:
+        """What the command calls the sweep; "" if it does not."""
+        given = dict(text.split("=", 1) for text in self.overrides if "=" in text)
+        return one_line(given.get("name") or given.get("sweeps") or "")
 
 
 def read_stages(folder: Path, warnings: list[str]) -> Sweep:

@@ -8,22 +8,18 @@ Writes report.html, which needs no other file and no network, and the same as re
 
 from __future__ import annotations
 
-import argparse
-
-from kls.config.entry_point import folder_path, reporting
+from kls.config.entry_point import folder_path, parser, reporting
 from kls.errors import UserError
 from kls.records.escape import one_line
 
 
 def run() -> None:
     """The work of the entry point, with exceptions."""
-    parser = argparse.ArgumentParser(
-        prog="python -m kls.report", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("paths", type=folder_path, nargs="+", metavar="PATH", help="folder with runs, at any depth")
-    parser.add_argument("--out", type=folder_path, help="folder to write to (default: PATH, if there is only one)")
-    parser.add_argument("--title", help="title of the page (default: the names of the sweeps or folders)")
-    given = parser.parse_args()
+    ask = parser("kls.report", __doc__ or "")
+    ask.add_argument("paths", type=folder_path, nargs="+", metavar="PATH", help="folder with runs, at any depth")
+    ask.add_argument("--out", type=folder_path, help="folder to write to (default: PATH, if there is only one)")
+    ask.add_argument("--title", help="title of the page (default: the names of the sweeps or folders)")
+    given = ask.parse_args()
     if given.out is None and len(given.paths) > 1:
         raise UserError("--out: give a folder to write to, for there are several to read")
 

@@ -49,19 +49,13 @@ def write_runs_page(paths: Sequence[Path], out: Path, title: str | None = None) 
     runs, or ``out`` cannot be written to.
     """
     runs = read_runs(paths)
-    of = [_sweep_name(name, sweep) for name, sweep in runs.sweeps.items()] or [path.resolve().name for path in paths]
+    of = [sweep.called or name for name, sweep in runs.sweeps.items()] or [path.resolve().name for path in paths]
     words = title or f"Runs of {listed(list(dict.fromkeys(of)))}"
 
     begin = [Heading(words, 1), *banner([runs]), Heading("Summary", 2, "summary"), List(_summary(runs))]
     begin.append(Heading("Runs", 2, "runs"))
     end = [*settings_blocks([("", runs)]), *command_blocks(sweep_commands(runs)), *machine_blocks([runs])]
     return write_report(out, words, lambda folder: [*begin, *runs_blocks(runs, folder, "report-"), *end])
-
-
-def _sweep_name(name: str, sweep: Sweep) -> str:
-    """What the command calls a sweep, else the name of its folder."""
-    given = dict(text.split("=", 1) for text in sweep.overrides if "=" in text)
-    return given.get("name") or given.get("sweeps") or name
 
 
 def banner(several: Sequence[Runs]) -> list[Block]:
@@ -144,7 +138,7 @@ def _sweep_blocks(name: str, sweep: Sweep, runs: Runs, level: int) -> list[Block
             searched = "; ".join(f"{key} {found.text}" for key, found in stage.params.items() if key not in SEEDS)
             rows.append({**known, "runs": runs_text, _BEST: _best(group_runs(part)), "searched": searched or "-"})
     where = f" in {name}" if len(runs.sweeps) > 1 else ""
-    title = Heading(", ".join(filter(None, [f"Sweep {_sweep_name(name, sweep)}{where}", sweep.status])), level)
+    title = Heading(", ".join(filter(None, [f"Sweep {sweep.called or name}{where}", sweep.status])), level)
     return [title, *([TableBlock(rows_table(rows, ("status", "sampler", "searched")))] if rows else []), *edges]
 
 

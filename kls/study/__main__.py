@@ -5,9 +5,11 @@
     python -m kls.study questions                 what none of them could answer
     python -m kls.study all --smoke               everything in miniature on the embedded data
     python -m kls.study my_study.yaml             your own; the files of conf/study show how
+    python -m kls.study mine --config-dir own     own/study/mine.yaml, with the sweeps and models of own/
     python -m kls.study all data.root=/data       with settings for all steps; a step's own settings win
     python -m kls.study --list                    what there is
 
+A study's file in FOLDER/study/, given by its path, has FOLDER as its --config-dir, unless another one is given.
 Steps that studies share are run once. The same command goes on after Ctrl-C, a kill or a power cut. Reports are
 OUT/<study>/report.html and report.md, the overview OUT/report.html; once it is there, every study renews it. The runs
 are in OUT/steps/.
@@ -19,7 +21,8 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from kls.config.entry_point import folder_path, reporting
+from kls.config.entry_point import folder_path, parser, reporting
+from kls.config.own_configs import CONFIG_DIR, STUDY, check_folder
 from kls.config.project import project_root
 from kls.config.study_file import check_setting
 from kls.errors import UserError
@@ -35,11 +38,10 @@ OUT, OUT_SMOKE = Path("outputs/studies"), Path("outputs/studies_smoke")
 
 def arguments(argv: Sequence[str]) -> argparse.Namespace:
     """The command line."""
-    ask = argparse.ArgumentParser(
-        prog="python -m kls.study", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    ask = parser("kls.study", __doc__ or "")
     ask.add_argument("name", nargs="?", metavar="NAME", help="a study, all, or the path of a study's YAML file")
     ask.add_argument("settings", nargs="*", metavar="KEY=VALUE", help="settings for all steps, such as threads=2")
+    ask.add_argument(CONFIG_DIR, type=folder_path, metavar="FOLDER", help="with your own study/, sweeps/, model/, ...")
     ask.add_argument("--list", action="store_true", help="describe the studies (or the one of NAME), and stop")
     ask.add_argument("--smoke", action="store_true", help="every step in miniature, on the embedded data")
     ask.add_argument("--data", choices=("cifar10", "synthetic"), default="cifar10", help="default: cifar10")
@@ -51,16 +53,27 @@ def arguments(argv: Sequence[str]) -> argparse.Namespace:
     return asked
 
 
+def folder_of_study(name: str | None) -> Path | None:
+    """FOLDER of the path FOLDER/study/x.yaml; None of any other name, and of a study of this project."""
+    path = Path(name or "")
+    own = path.parent.parent
+    is_own = path.parent.name == STUDY and path.suffix in (".yaml", ".yml") and path.is_file()
+    return own if is_own and own.resolve() != project_root() / "conf" else None
+
+
 def run(argv: Sequence[str]) -> None:
     """The work of the entry point, with exceptions; exits with status 1 if a step has failed."""
-    asked, root = arguments(argv), project_root()
+    asked = arguments(argv)
+    own = asked.config_dir or folder_of_study(asked.name)
+    if own is not None:
+        check_folder(own)
     out = asked.out or (OUT_SMOKE if asked.smoke else OUT)
     try:
         settings = [*([] if asked.smoke else [f"data={asked.data}"]), *map(check_setting, asked.settings)]
     except ValueError as error:
         raise UserError(str(error)) from None
-    studies = known(root) if asked.name is None else find(asked.name, root)
-    tasks = plan(studies, root, out, settings, asked.smoke)
+    studies = known(own) if asked.name is None else find(asked.name, own)
+    tasks = plan(studies, out, settings, asked.smoke, own)
     if asked.list or asked.dry_run:
         print(printable("\n\n\n".join(describe(study, tasks) for study in studies) if asked.list else dry_run(tasks)))
         return
@@ -77,7 +90,7 @@ def run(argv: Sequence[str]) -> None:
                 runner.carry_out(step.folder)
             runner.write(study.key, partial(write_study_page, study, out))
         if asked.name == ALL or (out / "report.html").exists():
-            every = {study.key: study for study in [*known(root), *studies]}
+            every = {study.key: study for study in [*known(own), *studies]}
             begun = [s for s in every.values() if any((out / names.STEPS / step.folder).is_dir() for step in s.steps)]
             runner.write("overview", partial(write_overview, begun, out))
     if runner.failures:

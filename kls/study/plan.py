@@ -16,6 +16,7 @@ from typing import Any
 from tabulate import tabulate
 
 from kls.analysis.wording import counted, mean_sd, score_name, unit
+from kls.config.own_configs import CONFIG_DIR, STUDY, SWEEPS, check_header, choices, where_to_add
 from kls.config.resume import quoted
 from kls.config.study_file import Step, Study, read_study
 from kls.config.validation import validate_group
@@ -66,35 +67,40 @@ class Task:
         return counted(self.size, "run" if self.stages else "gradient check")
 
 
-def known(root: Path) -> list[Study]:
-    """The studies of conf/study below ``root``: those that "all" runs, in their order, then the others."""
-    studies = [read_study(path) for path in sorted((root / "conf" / "study").glob("*.yaml"))]
+def known(own: Path | None = None) -> list[Study]:
+    """The studies of conf/study and of <own>/study: those that "all" runs, in their order, then the others."""
+    studies = [read_study(path) for path in choices(STUDY, own).values()]
     return sorted(studies, key=lambda study: study.order or math.inf)
 
 
-def find(name: str, root: Path) -> list[Study]:
-    """The studies that a name, the path of a file, or "all" means. Raises UserError if there is no valid one."""
-    studies = known(root)
+def find(name: str, own: Path | None = None) -> list[Study]:
+    """The studies that a name, the path of a file, or "all" means; ``own`` is the folder of --config-dir.
+
+    Raises UserError if there is no valid one.
+    """
+    studies = known(own)
     chosen = [study for study in studies if (study.order if name == ALL else study.key == name)]
     if not chosen and Path(name).suffix in (".yaml", ".yml") and "\0" not in name:
         return [read_study(Path(name))]
     if not chosen:
         there = ", ".join([*(study.key for study in studies), ALL])
-        begin = f"{shortened(name) or repr(name)}: there is no such study"
-        raise UserError(f"{begin}; there are {there}, or give the path of a YAML file")
+        begin = f"{shortened(name) or repr(name)}: there is no such study; there are {there}"
+        raise UserError(f"{begin}, or give the path of a YAML file; {where_to_add(STUDY, name, own)}")
     return chosen
 
 
-def plan(studies: Sequence[Study], root: Path, out: Path, settings: Sequence[str], smoke: bool) -> dict[str, Task]:
+def plan(
+    studies: Sequence[Study], out: Path, settings: Sequence[str], smoke: bool, own: Path | None = None
+) -> dict[str, Task]:
     """The tasks by their folders' names, in order.
 
-    root: of the project. settings: overrides of all steps; a step's own win. smoke: in miniature.
+    settings: overrides of all steps; a step's own win. smoke: in miniature. own: the folder of --config-dir.
     Raises UserError if two steps of one folder differ.
     """
     tasks, owners = dict[str, Task](), dict[str, str]()
     for study in studies:
         for step in study.steps:
-            task = _task(step, root, out / names.STEPS / step.folder, settings, smoke)
+            task = _task(step, out / names.STEPS / step.folder, settings, smoke, own)
             place = f"{study.key}.{step.name}"
             owner = owners.setdefault(step.folder, place)
             if tasks.setdefault(step.folder, task).commands != task.commands:
@@ -102,17 +108,24 @@ def plan(studies: Sequence[Study], root: Path, out: Path, settings: Sequence[str
     return tasks
 
 
-def _task(step: Step, root: Path, folder: Path, settings: Sequence[str], smoke: bool) -> Task:
+def _task(step: Step, folder: Path, settings: Sequence[str], smoke: bool, own: Path | None) -> Task:
+    where = [f"{CONFIG_DIR}={own}"] if own is not None else []
     if step.gradients is not None:
         small = _SMALL_DATA if smoke else ()
         return Task(folder, [
-            ["kls.gradcheck", *settings, *overrides, *small, f"hydra.run.dir={_value(folder / label)}"]
+            ["kls.gradcheck", *where, *settings, *overrides, *small, f"hydra.run.dir={_value(folder / label)}"]
             for label, overrides in step.gradients.items()
         ])  # fmt: skip
-    content, stages = read_sweep_file(root / "sweeps" / f"{step.sweep}.yaml")
+    sweeps = choices(SWEEPS, own)
+    if step.sweep not in sweeps:
+        raise UserError(
+            f"sweep={step.sweep}: there is no such sweep; there are {', '.join(sweeps)}; "
+            f"{where_to_add(SWEEPS, str(step.sweep), own)}"
+        )
+    content, stages = read_sweep_file(sweeps[step.sweep])
     stages = [small_stage(stage) for stage in stages] if smoke else stages
     overrides = [*step.overrides, *(_small_settings(stages) if smoke else ())]
-    command = ["kls.train", "--multirun", f"sweeps={step.sweep}", "plots=false", *settings, *overrides]
+    command = ["kls.train", "--multirun", *where, f"sweeps={step.sweep}", "plots=false", *settings, *overrides]
     return Task(folder, [[*command, f"hydra.sweep.dir={_value(folder)}"]], stages, content)
 
 
@@ -122,15 +135,14 @@ def _value(path: Path) -> str:
 
 
 def read_sweep_file(path: Path) -> tuple[Any, list[Stage]]:
-    """What a file of sweeps/ holds, and its stages. Raises UserError if there is none or its stages are not valid."""
+    """What a file of sweeps/ holds, and its stages. Raises UserError if its header or its stages are not valid."""
+    text = read_text(path, LARGEST_YAML)
+    check_header(path, text)
     try:
-        content = parse_yaml(path, read_text(path, LARGEST_YAML))
+        content = parse_yaml(path, text)
         stages = content["hydra"]["sweeper"]["stages"]
-    except FileNotFoundError:
-        there = ", ".join(sorted(found.stem for found in path.parent.glob("*.yaml")))
-        raise UserError(f"sweep={path.stem}: there is no such file in {path.parent}; there are {there}") from None
     except (KeyError, TypeError) as error:
-        raise UserError(f"{path}: holds no stages ({error})") from None
+        raise UserError(f"{path}: holds no stages, which stand below hydra: sweeper: stages: ({error})") from None
     return content, validate_group(Search, {"stages": stages}, str(path)).stages
 
 

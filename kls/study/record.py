@@ -8,12 +8,16 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from kls.config.flat_settings import EXECUTION
+from kls.config.own_configs import CONFIG_DIR
 from kls.errors import DamageError, UserError
 from kls.records import checked, names
 from kls.study.plan import Task
 
 # How a step is carried out, which may be another the next time:
-_EXECUTION = ("hydra.run.", "hydra.sweep.", "hydra.launcher", "hydra/launcher", *(f"{key}=" for key in EXECUTION))
+_EXECUTION = (
+    *(CONFIG_DIR, "hydra.run.", "hydra.sweep.", "hydra.launcher", "hydra/launcher"),
+    *(f"{key}=" for key in EXECUTION),
+)
 
 
 class StepRecord(BaseModel):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from hydra.core.hydra_config import HydraConfig
@@ -11,7 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from kls.config.flat_settings import differences
 from kls.config.limits import require_runs, require_training
-from kls.config.model_name import network_name
+from kls.config.model_name import model_name, network_name
 from kls.config.settings import Settings
 from kls.config.validation import validate
 from kls.data.dataset import IMAGE_SHAPE
@@ -27,10 +28,11 @@ log = logging.getLogger("kls")
 
 def task(config: DictConfig) -> float:
     """Train what a composed configuration describes and return its validation accuracy."""
-    settings, folder = settings_of(config), Path(HydraConfig.get().runtime.output_dir)
-    job = job_of(settings, folder)
+    settings, hydra = settings_of(config), HydraConfig.get()
+    folder = Path(hydra.runtime.output_dir)
+    job = job_of(settings, folder, name_of_model(settings, hydra))
     if job is not None:
-        alone = OmegaConf.is_missing(HydraConfig.get().job, "num")
+        alone = OmegaConf.is_missing(hydra.job, "num")
         train_alone(job, 0.0 if alone else ORPHAN_SECONDS)
     return finish(settings, folder)
 
@@ -42,10 +44,16 @@ def settings_of(config: DictConfig) -> Settings:
     return validate({str(key): value for key, value in container.items()})
 
 
-def job_of(settings: Settings, folder: Path) -> Job | None:
+def name_of_model(settings: Settings, hydra: Any) -> str:
+    """What tables call the network; ``hydra``: the node of a composed configuration that says what was chosen."""
+    own = [Path(source.path) for source in hydra.runtime.config_sources if source.provider == "command-line"]
+    return model_name(settings, hydra.runtime.choices.get("model"), own[0] if own else None)
+
+
+def job_of(settings: Settings, folder: Path, model: str | None = None) -> Job | None:
     """The training that is to be done in ``folder``; None where it is done already.
 
-    Raises UserError where the folder has a run with other settings.
+    model: what tables call the network (see `Job`). Raises UserError where the folder has a run with other settings.
     """
     run = RunFolder(folder)
     ended = run.ended
@@ -53,7 +61,7 @@ def job_of(settings: Settings, folder: Path) -> Job | None:
         changed = differences(run.read_config(), settings.model_dump())
         if changed:
             raise UserError(f"{folder}: a run goes on with the settings it began with; changed: {'; '.join(changed)}")
-    return None if ended else Job(settings, folder)
+    return None if ended else Job(settings, folder, model)
 
 
 def finish(settings: Settings, folder: Path) -> float:

@@ -19,7 +19,7 @@ from joblib import cpu_count
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from kls.config.settings import Settings
-from kls.sweep.job import finish, job_of, settings_of, task
+from kls.sweep.job import finish, job_of, name_of_model, settings_of, task
 from kls.sweep.job_configs import JobConfigs
 from kls.training.pool import train_populations
 from kls.training.populations import populations
@@ -104,7 +104,7 @@ def _collect(job: _Job) -> None:
         job.settings = settings_of(own)
         job.folder = Path(str(job.config.hydra.sweep.dir), str(job.config.hydra.sweep.subdir)).absolute()
         job.folder.mkdir(parents=True, exist_ok=True)
-        job.training = job_of(job.settings, job.folder)
+        job.training = job_of(job.settings, job.folder, name_of_model(job.settings, job.config.hydra))
     except Exception as error:
         job.error = error
 

@@ -27,8 +27,16 @@ class RunRecord:
     """History, best network and metrics of one member of a population."""
 
     def __init__(
-        self, settings: Settings, path: Path, data: DataSet, architecture: Architecture, steps: int, members: int
+        self,
+        settings: Settings,
+        path: Path,
+        model: str | None,
+        data: DataSet,
+        architecture: Architecture,
+        steps: int,
+        members: int,
     ) -> None:
+        """model: what tables call the network; None is as before, or by the files of conf/model."""
         self.settings, self.folder = settings, RunFolder(path)
         self.rates = build.rates(settings, steps)
         self.steps_per_epoch = len(data.train.x) // settings.batch_size
@@ -46,7 +54,7 @@ class RunRecord:
             "schema": names.SCHEMA,
             names.STATUS: names.RUNNING,
             names.MESSAGE: None,
-            "model": model_name(settings),
+            "model": str(model or before.get("model") or model_name(settings)),
             "settings": {key: value for key, value in flatten(settings.model_dump()).items() if key not in EXECUTION},
             **data.facts,
             "n_inputs": architecture.n_inputs,

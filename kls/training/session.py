@@ -40,10 +40,14 @@ _PARENT = os.getppid()  # when a worker begins; an orphan gets another, on POSIX
 
 @dataclass(frozen=True)
 class Job:
-    """A run to be made, or gone on with: validated settings and the folder of its files."""
+    """A run to be made, or gone on with: validated settings, the folder of its files, and what tables call its network.
+
+    model: by default as the run was called before, or by the files of conf/model.
+    """
 
     settings: Settings
     folder: Path
+    model: str | None = None
 
 
 class Session:
@@ -66,7 +70,8 @@ class Session:
         members = [build.member(job.settings, self.n_steps) for job in jobs]
         self.population = Population(self.architecture, members, shared.optimizer.make, feed)
         self.records = [
-            RunRecord(job.settings, job.folder, data, self.architecture, self.n_steps, len(jobs)) for job in jobs
+            RunRecord(job.settings, job.folder, job.model, data, self.architecture, self.n_steps, len(jobs))
+            for job in jobs
         ]
         self._started = self._saved = time.perf_counter()
         self._saved_step: int | None = None

@@ -1,4 +1,4 @@
-"""What the kinds of findings share: where they draw, their data, and how a p value is written."""
+"""What the kinds of findings share: where they draw, and their data."""
 
 import math
 from pathlib import Path
@@ -23,8 +23,3 @@ class Context(NamedTuple):
 def data_text(runs: Runs) -> str:
     """The names of the data sets."""
     return listed([str(name) for name in runs.frame[DATA].dropna().unique()])
-
-
-def p_text(p: float) -> str:
-    """For example "p = 0.034" or "p < 0.001"."""
-    return f"p = {p:.2g}" if p >= 0.001 else "p < 0.001"

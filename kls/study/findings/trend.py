@@ -22,7 +22,7 @@ from kls.plots.style import Band
 from kls.records import names
 from kls.report.document import Block, Paragraph, Picture, TableBlock
 from kls.report.pictures import FORMATS
-from kls.study.findings.common import Context, data_text, p_text
+from kls.study.findings.common import Context, data_text
 
 
 class _Moving(NamedTuple):
@@ -136,7 +136,7 @@ def _moves(moving: _Moving, head: str, at: list[str], each: str, line: statistic
     if not line.slope.known:
         return f"{extremes}; one seed tells no trend"
     evidence = wording.counted(line.n_seeds, "seed")
-    evidence += "" if math.isnan(line.p_fit) else f"; lack of fit {p_text(line.p_fit)}"
+    evidence += "" if math.isnan(line.p_fit) else f"; lack of fit {wording.p_text(line.p_fit)}"
     if not line.fits:
         return f"follows no {'straight line' if moving.score else 'power law'} in {head} ({evidence}): it {extremes}"
     slope, *ends = (k * end for end in (line.slope.centre, line.slope.low, line.slope.high))

@@ -1,0 +1,1 @@
+"""Hands runs to programs that keep records of experiments."""
