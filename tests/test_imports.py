@@ -19,7 +19,8 @@ AT_HOME: dict[str, tuple[str, ...]] = {
     "hydra": ("config/", "sweep/", "train.py", "gradcheck.py"),
     "omegaconf": ("config/", "sweep/", "train.py", "gradcheck.py"),
     "optuna": ("sweep/",),
-    "pandas": ("analysis/", "report/", "study/", "bench/"),
+    "pandas": ("analysis/", "report/", "study/", "bench/", "api/"),
+    "sklearn": ("api/",),
 }
 
 
@@ -74,7 +75,9 @@ def test_loading_the_core_loads_no_other_library() -> None:
     assert loaded[1] - loaded[0] - sys.stdlib_module_names == {"kls"}
 
 
-FLOORS = ("core", "records", "data", "config", "plots", "training", "analysis", "report", "sweep", "study", "bench")
+FLOORS = (
+    "core", "records", "data", "config", "plots", "training", "analysis", "report", "sweep", "study", "bench", "api",
+)  # fmt: skip
 ENTRY_POINTS = {"train.py", "evaluate.py", "gradcheck.py", "aggregate.py"}
 BEFORE_NUMPY = {"__init__.py", "errors.py", "blas_kernels.py"}
 

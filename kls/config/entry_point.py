@@ -17,7 +17,7 @@ from kls.records.escape import printable, shortened
 LONGEST_LINE = 800  # characters of a message
 
 
-def reporting(main: Callable[[], None]) -> None:
+def reporting(main: Callable[[], object]) -> None:
     """Run an entry point; whatever goes wrong ends in one line on stderr and an exit status.
 
     1 is a mistake, or a fault of this project, and the line says which; 128 + n is signal n, as in shells.
