@@ -65,7 +65,8 @@ def run(argv: Sequence[str]) -> None:
     augmented = settings.data.test_augmentation.model_dump()
     with threadpool_limits(settings.threads):
         data = load_data(options.folder, settings, default_root() if options.data_root is None else options.data_root)
-        network = load_network(options.folder, f"{options.checkpoint}.npz", settings, data, options.statistics)
+        checkpoint = f"{options.checkpoint}.npz"
+        network = load_network(options.folder, checkpoint, settings, data.inputs, options.statistics, data)
         report, matrix = score_splits(network, settings, data)
     statistics = network.architecture.bn_statistics if settings.model.bn.enabled else "none"
     report |= {"checkpoint": options.checkpoint, "statistics": statistics, "test_augmentation": augmented}

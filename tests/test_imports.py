@@ -19,8 +19,9 @@ AT_HOME: dict[str, tuple[str, ...]] = {
     "hydra": ("config/", "sweep/", "train.py", "gradcheck.py"),
     "omegaconf": ("config/", "sweep/", "train.py", "gradcheck.py"),
     "optuna": ("sweep/",),
-    "pandas": ("analysis/", "report/", "study/", "bench/"),
+    "pandas": ("analysis/", "report/", "study/", "bench/", "api/"),
     "mlflow": ("export/",),
+    "sklearn": ("api/",),
 }
 
 
@@ -77,6 +78,7 @@ def test_loading_the_core_loads_no_other_library() -> None:
 
 FLOORS = (
     "core", "records", "data", "config", "plots", "training", "analysis", "report", "export", "sweep", "study", "bench",
+    "api",
 )  # fmt: skip
 ENTRY_POINTS = {"__main__.py", "train.py", "evaluate.py", "gradcheck.py", "aggregate.py", "compare.py", "list_runs.py"}
 BEFORE_NUMPY = {"__init__.py", "errors.py", "blas_kernels.py"}

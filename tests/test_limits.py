@@ -117,11 +117,11 @@ def test_sizes(size: int, text: str) -> None:
 def test_estimates_are_near_what_is_allocated(overrides: tuple[str, ...], members: int) -> None:
     wanted = settings(*overrides)
     x, q = np.zeros((4000, 3072), wanted.dtype), np.zeros((4000, 10), wanted.dtype)
-    data: Any = SimpleNamespace(train=SimpleNamespace(x=x), class_names=range(10), image_shape=(3, 32, 32))
+    inputs: Any = SimpleNamespace(preparation=SimpleNamespace(n_inputs=3072), class_names=range(10), n_raw=3072)
     tracemalloc.start()
     feed = Batches(x, q, wanted.batch_size, 0)
     members_ = [build.member(wanted, wanted.n_steps) for _ in range(members)]
-    population = Population(build.architecture(wanted, data), members_, wanted.optimizer.make, feed)
+    population = Population(build.architecture(wanted, inputs), members_, wanted.optimizer.make, feed)
     population.advance(2)
     evaluate(population.network, x[:1000], np.zeros(1000, np.intp), population.lam)
     states = [population.member_state(i) for i in range(members)]

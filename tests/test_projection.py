@@ -11,6 +11,7 @@ import pytest
 from entry_points import SMALL, arrays_of, composed, metrics_of, trained
 from helpers import plain_forward
 
+import kls
 from kls.config import build
 from kls.config.settings import Settings
 from kls.config.validation import validate
@@ -85,8 +86,8 @@ def test_the_first_weights_are_those_of_the_pixels_until_the_inputs_are_whitened
     rotated, whitened = settings("data.projection=0.9"), settings("data.projection=0.9", "data.whitening=1")
     data = build.data_set(rotated)
     k = data.train.x.shape[1]
-    assert build.architecture(rotated, data).fan_in == 3072
-    assert build.architecture(whitened, build.data_set(whitened)).fan_in == k < 3072
+    assert build.architecture(rotated, data.inputs).fan_in == 3072
+    assert build.architecture(whitened, build.data_set(whitened).inputs).fan_in == k < 3072
 
 
 def test_the_axes_are_made_once(small: DataSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -192,5 +193,17 @@ def test_a_training_with_both_scores_the_turned_test_pictures(cifar_root: Path, 
     data = build.data_set(wish)
     assert metrics["n_inputs"] == data.train.x.shape[1]
     x = build.test_split(wish, data).x
-    logits, _ = plain_forward(build.architecture(wish, data), arrays_of(folder), x, kept=True)
+    logits, _ = plain_forward(build.architecture(wish, data.inputs), arrays_of(folder), x, kept=True)
     assert metrics["test_accuracy"] == np.mean(logits.argmax(axis=1) == data.test.y)
+
+
+def test_predictions_from_the_runs_folder_alone(
+    cifar_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = trained(tmp_path, *SMALL, "data.projection=0.9", "data.whitening=0.5", "dtype=float64")
+    record = np.fromfile(cifar_root / "cifar-10-batches-bin" / "test_batch.bin", np.uint8).reshape(-1, 3073)[:200]
+    monkeypatch.setenv("KLS_DATA", str(tmp_path / "nothing"))
+    run = kls.load(folder)
+    assert (run.predict_index(record[:, 1:]) == record[:, 0]).mean() == metrics_of(folder)["test_accuracy"]
+    p = run.predict_proba(record[:, 1:])[np.arange(200), record[:, 0]]
+    assert -np.log(p).mean() == pytest.approx(metrics_of(folder)["test_loss"], rel=1e-12)

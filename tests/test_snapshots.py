@@ -56,7 +56,7 @@ def by_hand(folder: Path) -> dict[str, float]:
     for name, split in (("val", data.val), ("test", data.test)):
         mean: Any = 0.0
         for state in snapshots(folder):
-            logits, _ = plain_forward(build.architecture(settings, data), state, split.x, kept=True)
+            logits, _ = plain_forward(build.architecture(settings, data.inputs), state, split.x, kept=True)
             e = np.exp(logits)
             mean = mean + e / e.sum(axis=1, keepdims=True) / 2
         found[f"ensemble_{name}_loss"] = -np.log(mean[np.arange(len(split.y)), split.y]).mean()
@@ -130,7 +130,8 @@ def test_the_mean_goes_over_views(cifar_root: Path, tmp_path: Path) -> None:
         mean: Any = 0.0
         for dy, dx, step in itertools.product(range(3), range(3), (1, -1)):
             view = padded[:, :, dy : dy + 32, dx : dx + 32][..., ::step].reshape(len(pictures), -1)
-            logits, _ = plain_forward(build.architecture(settings, data), state, view @ data.projection.axes, kept=True)
+            inputs = view @ data.projection.axes
+            logits, _ = plain_forward(build.architecture(settings, data.inputs), state, inputs, kept=True)
             e = np.exp(logits)
             mean = mean + e / e.sum(axis=1, keepdims=True) / 18
         loss = -np.log(mean[np.arange(len(split.y)), split.y]).mean()

@@ -151,8 +151,8 @@ def test_files_of_a_run_and_its_pictures(cifar_root: Path, tmp_path: Path) -> No
     folder = trained(tmp_path, *SMALL, "plots=true", "name=studies/first")
     assert folder.relative_to(tmp_path).parts[:3] == ("outputs", "studies", "first")
     assert {path.name for path in folder.iterdir()} == {
-        ".hydra", ".lock", "config.yaml", "metrics.json", "history.csv", "last.npz", "best.npz", "train.log",
-        "curves.png", "weights.png",
+        ".hydra", ".lock", "config.yaml", "metrics.json", "history.csv", "inputs.npz", "last.npz", "best.npz",
+        "train.log", "curves.png", "weights.png",
     }  # fmt: skip
     for name in (names.CURVES, names.WEIGHTS):
         pixels = picture(folder / name)

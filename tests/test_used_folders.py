@@ -77,8 +77,9 @@ def test_a_second_run_in_the_same_folder_is_refused(tmp_path: Path, cifar_root: 
 
 @pytest.mark.parametrize(
     "name",
-    ["metrics.json", "history.csv", "last.npz", "best.npz", "snapshot-3.npz", "previous.npz", "sweep.json", "study.db",
-     "curves.png", "weights.png", "gradients.csv", ".hydra/config.yaml", ".hydra/hydra.yaml", "train.log"],
+    ["metrics.json", "history.csv", "last.npz", "best.npz", "snapshot-3.npz", "previous.npz", "inputs.npz",
+     "sweep.json", "study.db", "curves.png", "weights.png", "gradients.csv", ".hydra/config.yaml",
+     ".hydra/hydra.yaml", "train.log"],
 )  # fmt: skip
 def test_a_folder_with_any_file_of_a_run_is_refused(name: str, tmp_path: Path, cifar_root: Path) -> None:
     file = tmp_path / "X" / name

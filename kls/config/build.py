@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -19,6 +18,7 @@ from kls.core.population import Member
 from kls.core.streams import stream
 from kls.data.dataset import DataSet, Split, load_dataset
 from kls.data.projection import project
+from kls.data.raw_inputs import RawInputs
 from kls.errors import UserError
 
 _kept: dict[tuple[object, ...], DataSet] = {}
@@ -87,16 +87,16 @@ def _augmentation(settings: AugmentationSettings) -> Augmentation:
     return Augmentation(settings.flip, settings.translate, settings.reach)
 
 
-def architecture(settings: Settings, data: DataSet) -> Architecture:
-    """The network that model settings and data set make together."""
+def architecture(settings: Settings, inputs: RawInputs) -> Architecture:
+    """The network that model settings and the inputs of a data set make together."""
     model = settings.model
-    n_inputs = data.train.x.shape[1]
+    n_inputs = inputs.preparation.n_inputs
     whitened = settings.data.whitening is not None
     return Architecture(
         n_inputs=n_inputs,
         hidden=tuple(model.hidden),
-        n_classes=len(data.class_names),
-        fan_in=n_inputs if whitened else math.prod(data.image_shape),  # a rotation keeps the sum of the variances
+        n_classes=len(inputs.class_names),
+        fan_in=n_inputs if whitened else inputs.n_raw,  # a rotation keeps the sum of the variances
         bn=model.bn.placement if model.bn.enabled else None,
         bn_epsilon=model.bn.epsilon,
         bn_statistics=model.bn.statistics,

@@ -32,7 +32,7 @@ def as_called(text: str) -> str:
     return re.sub(r"python -m kls\.(\w+)", r"kls \1", text) if sys.argv[0].startswith("kls ") else text
 
 
-def reporting(main: Callable[[], None]) -> None:
+def reporting(main: Callable[[], object]) -> None:
     """Run an entry point; whatever goes wrong ends in one line on stderr and an exit status.
 
     1 is a mistake, or a fault of this project, and the line says which; 128 + n is signal n, as in shells.

@@ -32,11 +32,11 @@ OmegaConf.register_resolver("new_folder", new_folder, use_cache=True, replace=Tr
 
 def run_hydra(
     task: Callable[[Any], Any], config_name: str, arguments: Sequence[str], doc: str, check: Check = validate
-) -> None:
+) -> Path | None:
     """Let Hydra compose ``conf/<config_name>.yaml`` with the arguments and call the task.
 
     doc: what --help begins with. check: validates the settings of a single run before anything is made.
-    Raises UserError for every mistake.
+    Returns the folder of the run or sweep, None where nothing was run. Raises UserError for every mistake.
     """
     flags = _flags(arguments)
     own = Path(flags.config_dir) if flags.config_dir is not None else None
@@ -44,7 +44,7 @@ def run_hydra(
         check_folder(own)
     if flags.help:
         print(help_page(doc, config_name, own))
-        return
+        return None
     shown_only = flags.cfg or flags.info or flags.hydra_help or flags.shell_completion
     OmegaConf.register_resolver("new_folder", _named_folder if shown_only else new_folder, use_cache=True, replace=True)
     run = SingleRun(check, list(arguments))
@@ -74,6 +74,7 @@ def run_hydra(
         if line is None:
             raise error from None
         raise UserError(line) from error
+    return run.results
 
 
 def _named_folder(root: str, name: Any, day: str, time: str) -> str:

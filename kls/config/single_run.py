@@ -35,13 +35,22 @@ class SingleRun:
     Attributes:
         folder: of the run, from the moment that it may be written to.
         error: what the task raised.
+        sweep: the configuration of a sweep, where it is one.
     """
 
     def __init__(self, check: Check, arguments: list[str]) -> None:
         self.folder: Path | None = None
         self.error: Exception | None = None
+        self.sweep: DictConfig | None = None
         self._check, self._arguments = check, arguments
         self._written: list[Path] = []
+
+    @property
+    def results(self) -> Path | None:
+        """The folder of the run or sweep; None where nothing was run."""
+        if self.sweep is None or self.sweep.dry_run:
+            return self.folder
+        return Path(str(self.sweep.hydra.sweep.dir)).absolute()
 
     @contextmanager
     def checked(self) -> Iterator[None]:
@@ -98,6 +107,7 @@ class Checks(Callbacks):
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         if "gradcheck" in config:
             raise UserError("--multirun: a gradient check is of one network; run it once for each")
+        self._run.sweep = config
         super().on_multirun_start(config, **kwargs)
 
 

@@ -15,6 +15,8 @@ from numpy.typing import DTypeLike, NDArray
 from kls.core.streams import stream
 from kls.data.cifar10 import load_cifar10
 from kls.data.pictures import Pictures
+from kls.data.preparation import Preparation
+from kls.data.raw_inputs import RawInputs
 from kls.data.synthetic_cache import load_synthetic
 from kls.errors import UserError
 
@@ -22,6 +24,7 @@ Array = TypeVar("Array", bound=NDArray[Any])
 
 BLOCK_ROWS = 256
 IMAGE_SHAPE = (3, 32, 32)
+BYTES = np.dtype(np.uint8)
 
 # The pictures of each source, from the folder of data files, whether they may be fetched, and the seed of made-up ones.
 SOURCES: dict[str, Callable[[Path, bool, int], Pictures]] = {
@@ -60,6 +63,7 @@ class DataSet:
         pictures_fingerprint: the same of the test set alone: that of the source, whatever the split.
         image_shape: a row of `x` reshaped to this is channels, rows, columns.
         projection: what `x` was made of where it holds no pixels; then image_shape is that of the pictures.
+        raw_dtype: type of the numbers in the source.
     """
 
     name: str
@@ -73,6 +77,14 @@ class DataSet:
     pictures_fingerprint: str
     image_shape: tuple[int, int, int] = IMAGE_SHAPE
     projection: Projection | None = None
+    raw_dtype: np.dtype[Any] = BYTES
+
+    @property
+    def inputs(self) -> RawInputs:
+        """How raw examples become inputs, for predictions without this data set."""
+        axes = None if self.projection is None else self.projection.axes
+        preparation = Preparation(self.mean, self.sd, self.train.x.dtype, axes)
+        return RawInputs(preparation, self.class_names, self.image_shape, self.raw_dtype, self.fingerprint)
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -179,7 +191,7 @@ def build_dataset(
     val_rows, train_rows, test_rows = order[:n_val], order[n_val : n_val + n_train], np.arange(n_test)
     mean, sd = _moments(pictures.train_x, train_rows)
 
-    shift, scale = mean.astype(dtype), sd.astype(dtype)
+    preparation = Preparation(mean, sd, np.dtype(dtype))
     digest = hashlib.sha256(f"{pictures.name}\0{n_train}\0{n_val}\0{n_test}\0".encode())
 
     def split(x: NDArray[np.uint8], y: NDArray[np.uint8], rows: NDArray[np.intp]) -> Split:
@@ -188,9 +200,7 @@ def build_dataset(
         standardised = np.empty((len(rows), x.shape[1]), dtype=dtype)
         for start, block in _blocks(x, rows):
             digest.update(block.data)
-            out = standardised[start : start + len(block)]
-            np.subtract(block, shift, out=out)
-            out /= scale
+            preparation.standardise(block, standardised[start : start + len(block)])
         return Split(_read_only(standardised), _read_only(labels.astype(np.intp)))
 
     train = split(pictures.train_x, pictures.train_y, train_rows)

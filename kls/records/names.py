@@ -11,6 +11,7 @@ LAST = "last.npz"
 PREVIOUS = "previous.npz"  # the checkpoint before the last, until the run has ended
 BEST = "best.npz"
 SNAPSHOT = "snapshot-{}.npz"  # of the end of cycle 1, 2, ...
+INPUTS = "inputs.npz"  # how raw examples become the network's inputs, and the names of its classes
 CURVES = "curves.png"
 WEIGHTS = "weights.png"
 
@@ -31,7 +32,7 @@ SUMMARY = "summary.md"
 RUNS_TABLE = "runs.csv"
 GROUPS_TABLE = "summary.csv"
 
-FILES_OF_A_RUN = (CONFIG, METRICS, HISTORY, LAST, PREVIOUS, BEST, CURVES, WEIGHTS)
+FILES_OF_A_RUN = (CONFIG, METRICS, HISTORY, INPUTS, LAST, PREVIOUS, BEST, CURVES, WEIGHTS)
 FILES_OF_A_SWEEP = (SWEEP, STUDY, SUMMARY, RUNS_TABLE, GROUPS_TABLE)
 
 # Studies: their steps are in <out>/steps/<folder>/, each with its commands and times, and what they printed

@@ -95,7 +95,7 @@ def estimated_seconds(settings: Settings, members: int) -> float:
         feed = build.batches(settings, data)
         n_steps = settings.optimizer.schedule.total_steps(feed.steps_per_epoch)
         population = Population(
-            build.architecture(settings, data),
+            build.architecture(settings, data.inputs),
             [build.member(settings, n_steps)] * members,
             settings.optimizer.make,
             feed,

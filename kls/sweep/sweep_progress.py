@@ -10,11 +10,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
 from kls.errors import UserError
 from kls.records import names
 from kls.records.run_folder import RunFolder
+from kls.training.progress import in_notebook, progress_bar
 
 log = logging.getLogger("kls")
 
@@ -22,11 +21,11 @@ TERMINAL_SECONDS, LOG_SECONDS = 1.0, 30.0  # between two looks at the folders
 
 
 class SweepProgress:
-    """Context with a bar where stderr is a terminal, and a line in the log now and then where it is not."""
+    """Context with a bar in a terminal or a notebook, and a line in the log now and then elsewhere."""
 
     def __init__(self, folders: Sequence[Path], title: str, enabled: bool) -> None:
         self._folders, self._title, self._enabled = folders, title, enabled
-        self._terminal = sys.stderr.isatty()
+        self._seen = sys.stderr.isatty() or in_notebook()
         self._done = threading.Event()
         self._started = time.perf_counter()
         self._thread = threading.Thread(target=self._watch, daemon=True)
@@ -43,11 +42,11 @@ class SweepProgress:
 
     def _watch(self) -> None:
         form = "{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining} {postfix}"
-        bar = tqdm(total=100.0, disable=not self._terminal, bar_format=form)
+        bar = progress_bar(self._seen, total=100.0, bar_format=form)
         bar.set_description(self._title)
-        while not self._done.wait(TERMINAL_SECONDS if self._terminal else LOG_SECONDS):
+        while not self._done.wait(TERMINAL_SECONDS if self._seen else LOG_SECONDS):
             share, line = look(self._folders)
-            if self._terminal:
+            if self._seen:
                 bar.n = 100.0 * share
                 bar.set_postfix_str(line)
             else:

@@ -48,7 +48,7 @@ def check(settings: Settings, options: GradcheckSettings) -> dict[str, GradientP
         data.train.y[: options.pictures], len(data.class_names), settings.model.label_smoothing, np.dtype(np.float64)
     )
     shape = replace(
-        build.architecture(settings, data), n_inputs=options.dimensions, fan_in=options.dimensions, dropout=()
+        build.architecture(settings, data.inputs), n_inputs=options.dimensions, fan_in=options.dimensions, dropout=()
     )
     init = settings.model.init
     weights = initial_weights(stream(settings.seed, "init"), shape.fans, shape.widths, init.scheme, init.sigma)

@@ -25,6 +25,7 @@ from kls.records.arrays import check_shapes
 from kls.records.lock import only_process, show_life
 from kls.training.pruning import Pruning
 from kls.training.resume_point import resume_point
+from kls.training.run_inputs import put_inputs
 from kls.training.run_record import RunRecord
 from kls.training.snapshots import Snapshots
 from kls.training.stop_signal import Stopped, StopSignal
@@ -56,7 +57,7 @@ class Session:
     def __init__(self, jobs: Sequence[Job], data: DataSet) -> None:
         self.jobs, self.data = jobs, data
         shared = jobs[0].settings
-        self.architecture = build.architecture(shared, data)
+        self.architecture = build.architecture(shared, data.inputs)
         feed = build.batches(shared, data)
         self.n_steps = shared.optimizer.schedule.total_steps(feed.steps_per_epoch)
         self._periods = [shared.evaluation.every_steps or feed.steps_per_epoch]  # steps between two evaluations
@@ -119,6 +120,7 @@ class Session:
             self.population.drop([i for i in self.population.ids if i not in states])
             self._saved_step = self.population.step
         _write_each(self.records, lambda record: record.begin(self.population.step))
+        put_inputs(self.data.inputs, [job.folder for job in self.jobs])
         if not states:
             self._close_diverged(self._evaluate())
         self._prune()  # where the decision was made, but not carried out for all when the training was cut

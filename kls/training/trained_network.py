@@ -15,6 +15,7 @@ from kls.core.evaluation import evaluate, predict
 from kls.core.network import Network
 from kls.core.streams import stream
 from kls.data.dataset import DataSet
+from kls.data.raw_inputs import RawInputs
 from kls.errors import UserError
 from kls.records import names
 from kls.records.arrays import check_shapes
@@ -48,17 +49,24 @@ def load_data(folder: Path, settings: Settings, root: str) -> DataSet:
     return data
 
 
-def load_network(folder: Path, checkpoint: str, settings: Settings, data: DataSet, statistics: str | None) -> Network:
+def load_network(
+    folder: Path,
+    checkpoint: str,
+    settings: Settings,
+    inputs: RawInputs,
+    statistics: str | None = None,
+    data: DataSet | None = None,
+) -> Network:
     """The run's network (a population of one) from its checkpoint file "last.npz" or "best.npz".
 
     statistics: "ema", "precise" or "adaptive"; None takes the run's own. Those that the run did not
-    keep are estimated with the trained weights: "ema" over the last epoch's training mini-batches,
+    keep are estimated with the trained weights on ``data``: "ema" over the last epoch's training mini-batches,
     "precise" over the last bn.precise_batches of them.
     Raises UserError where the checkpoint is missing, damaged or of another architecture.
     """
     kept = settings.model.bn.statistics
     wanted = statistics or kept
-    shape = replace(build.architecture(settings, data), bn_statistics=wanted)
+    shape = replace(build.architecture(settings, inputs), bn_statistics=wanted)
     network = build.blank_network(shape, [settings.model.bn.momentum], settings.batch_size)
     state = RunFolder(folder).read_checkpoint(checkpoint)
     try:
@@ -70,6 +78,7 @@ def load_network(folder: Path, checkpoint: str, settings: Settings, data: DataSe
             network.load_member(0, state)
         else:
             network.load_parameters(0, state)
+            assert data is not None
             _observe(network, settings, data, int(state["step"]))
     except ValueError as error:
         raise UserError(f"{folder / checkpoint}: does not fit the run's settings ({error})") from None
