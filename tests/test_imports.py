@@ -19,7 +19,7 @@ AT_HOME: dict[str, tuple[str, ...]] = {
     "hydra": ("config/", "sweep/", "train.py", "gradcheck.py"),
     "omegaconf": ("config/", "sweep/", "train.py", "gradcheck.py"),
     "optuna": ("sweep/",),
-    "pandas": ("analysis/", "report/", "study/", "bench/"),
+    "pandas": ("analysis/", "report/", "study/", "bench/", "data/table_file.py"),
 }
 
 
