@@ -4,7 +4,7 @@
     python -m kls.evaluate FOLDER --statistics adaptive --share 0.5 --flip 0.5 --translate 1 --reach 4
 
 Writes evaluation.json and confusion.png into the run's folder; with options, their names say which. The data are read
-from --data-root, not from where the run says that they were.
+from --data-root and --data-path, not from where the run says that they were.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ def arguments(argv: Sequence[str]) -> argparse.Namespace:
     ask.add_argument("--translate", type=float, help="with --share: probability of a shift (default: 1)")
     ask.add_argument("--reach", type=int, help="with --share: largest shift in pixels (default: 4)")
     ask.add_argument("--data-root", help="folder of the data files (default: $KLS_DATA or ~/.cache/kls)")
+    ask.add_argument("--data-path", help="file of the examples, of a run on data=arrays")
     ask.add_argument("--threads", type=int, default=1, help="BLAS threads (default: 1)")
     return ask.parse_args(argv)
 
@@ -64,7 +65,8 @@ def run(argv: Sequence[str]) -> None:
     settings = validate(config)
     augmented = settings.data.test_augmentation.model_dump()
     with threadpool_limits(settings.threads):
-        data = load_data(options.folder, settings, default_root() if options.data_root is None else options.data_root)
+        root = default_root() if options.data_root is None else options.data_root
+        data = load_data(options.folder, settings, root, options.data_path)
         checkpoint = f"{options.checkpoint}.npz"
         network = load_network(options.folder, checkpoint, settings, data.inputs, options.statistics, data)
         report, matrix = score_splits(network, settings, data)
@@ -80,7 +82,7 @@ def run(argv: Sequence[str]) -> None:
     name = _name(options, augmentation)
     written = options.folder / f"evaluation{name}.json", options.folder / f"confusion{name}.png"
     write_json(written[0], report)
-    title = f"{network_name(settings)} on the test pictures of {data.name}"
+    title = f"{network_name(settings)} on the test {settings.data.known.kind} of {data.name}"
     plot_confusion(matrix, data.class_names, written[1], title)
     print(f"written: {written[0]}, {written[1]}")
 

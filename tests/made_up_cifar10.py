@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from kls.data.cifar10 import load_cifar10
-from kls.data.pictures import Pictures
+from kls.data.examples import Examples
+from kls.data.sources import cifar10
 from kls.errors import UserError
 
 RECORDS = 4
@@ -66,11 +68,21 @@ def write_python(folder: Path, dump: Callable[..., bytes] = python2_batch) -> Pa
     return folder
 
 
-def assert_is_the_made_up_set(pictures: Pictures) -> None:
+def load_cifar10(root: Path, download: bool = True) -> Examples:
+    return cifar10.cifar10().load(root, download)
+
+
+def publish(monkeypatch: pytest.MonkeyPatch, **changes: Any) -> None:
+    """Put another URL or SHA-256 in the place of the official archive's."""
+    monkeypatch.setattr(cifar10, "REMOTE", replace(cifar10.REMOTE, **changes))
+
+
+def assert_is_the_made_up_set(pictures: Examples) -> None:
     assert pictures.name == "CIFAR-10"
     assert pictures.class_names[0] == "airplane"
     assert pictures.class_names[9] == "truck"
     assert len(pictures.class_names) == 10
+    assert pictures.shape == (3, 32, 32)
     for array, shape in (
         (pictures.train_x, (5 * RECORDS, 3072)),
         (pictures.train_y, (5 * RECORDS,)),

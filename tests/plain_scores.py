@@ -10,7 +10,9 @@ from entry_points import Array, arrays_of, config_of
 from helpers import plain_forward
 
 from kls.core.architecture import Architecture
-from kls.data.dataset import DataSet, load_dataset
+from kls.data.dataset import DataSet
+from kls.data.load import load_dataset
+from kls.data.source import Request
 from kls.records import names
 
 
@@ -26,9 +28,7 @@ def small_data(root: Path) -> DataSet:
     """The data set of the settings SMALL, in float64."""
     return load_dataset(
         "cifar10",
-        root=root,
-        download=False,
-        synthetic_seed=0,
+        Request(root),
         n_train=600,
         n_val=200,
         n_test=200,

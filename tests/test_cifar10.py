@@ -13,6 +13,7 @@ from made_up_cifar10 import (
     RECORDS,
     assert_is_the_made_up_set,
     batch,
+    load_cifar10,
     python2_batch,
     python3_batch,
     refusal,
@@ -20,9 +21,9 @@ from made_up_cifar10 import (
     write_python,
 )
 
-from kls.data import cifar10
-from kls.data.cifar10 import load_cifar10
-from kls.data.dataset import load_dataset
+from kls.data.load import load_dataset
+from kls.data.source import Request
+from kls.data.sources import cifar10
 
 
 @pytest.fixture(autouse=True)
@@ -52,8 +53,7 @@ def test_python_version_with_its_array_in_fortran_order(tmp_path: Path) -> None:
 def test_load_dataset_reads_cifar10(tmp_path: Path) -> None:
     write_binary(tmp_path)
     data = load_dataset(
-        "cifar10", root=tmp_path, download=False, synthetic_seed=0,
-        n_train=12, n_val=5, n_test=3, split_seed=1, dtype=np.float64,
+        "cifar10", Request(tmp_path), n_train=12, n_val=5, n_test=3, split_seed=1, dtype=np.float64,
     )  # fmt: skip
     assert data.name == "CIFAR-10"
     assert [len(split.y) for split in (data.train, data.val, data.test)] == [12, 5, 3]
@@ -70,9 +70,9 @@ def test_load_dataset_reads_cifar10(tmp_path: Path) -> None:
             write_binary,
             "cifar-10-batches-bin",
             "data_batch_3.bin",
-            "data_batch_1.bin to 5 and test_batch.bin",
+            ", ".join(f"{name}.bin" for name in NAMES),
         ),
-        (write_python, "cifar-10-batches-py", "test_batch", "data_batch_1 to 5 and test_batch"),
+        (write_python, "cifar-10-batches-py", "test_batch", ", ".join(NAMES)),
     ],
 )
 def test_missing_file(
@@ -95,14 +95,14 @@ def test_binary_file_of_a_broken_size(tmp_path: Path, change: int) -> None:
 def test_file_with_another_number_of_pictures(tmp_path: Path, count: int) -> None:
     path = write_binary(tmp_path) / "test_batch.bin"
     path.write_bytes(bytes(3073 * count))
-    assert refusal(tmp_path) == f"{path} holds {count} pictures; a batch of CIFAR-10 has {RECORDS}"
+    assert refusal(tmp_path) == f"{path} holds {count} pictures; this file of CIFAR-10 has {RECORDS}"
 
 
 def test_python_file_with_another_number_of_pictures(tmp_path: Path) -> None:
     path = write_python(tmp_path) / "data_batch_5"
     labels, pixels = batch(4)
     path.write_bytes(python2_batch(labels[:2], pixels[:2]))
-    assert refusal(tmp_path) == f"{path} holds 2 pictures; a batch of CIFAR-10 has {RECORDS}"
+    assert refusal(tmp_path) == f"{path} holds 2 pictures; this file of CIFAR-10 has {RECORDS}"
 
 
 @pytest.mark.parametrize("version", ["bin", "py"])
@@ -121,7 +121,7 @@ def test_wrong_label(tmp_path: Path, version: str) -> None:
 def test_a_file_that_is_no_batch_is_not_read(tmp_path: Path) -> None:
     path = write_binary(tmp_path) / "data_batch_2.bin"
     os.truncate(path, 10**13)  # takes no space on the disk
-    assert refusal(tmp_path) == f"{path} is 10000000000000 bytes long; a batch of CIFAR-10 has at most 30730"
+    assert refusal(tmp_path) == f"{path} is 10000000000000 bytes long; this file of CIFAR-10 has at most 30730"
     path.unlink()
     os.mkfifo(path)
     assert refusal(tmp_path) == f"{path} is not a regular file"

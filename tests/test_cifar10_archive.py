@@ -8,29 +8,26 @@ import os
 import subprocess
 import sys
 import tarfile
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
+from local_server import NO_PROXY, send, server
 from made_up_cifar10 import (
     RECORDS,
     assert_is_the_made_up_set,
     batch,
+    load_cifar10,
+    publish,
     refusal,
     write_binary,
 )
 
-from kls.data import cifar10, cifar10_archive
-from kls.data.cifar10 import load_cifar10
+from kls.data.sources import cifar10
 from kls.errors import UserError
-
-NO_PROXY = {"NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}
 
 
 @pytest.fixture(autouse=True)
@@ -45,39 +42,8 @@ def archive(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monkey
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
         tar.add(folder, arcname=folder.name)
-    monkeypatch.setattr(cifar10_archive, "SHA256", hashlib.sha256(buffer.getvalue()).hexdigest())
+    publish(monkeypatch, sha256=hashlib.sha256(buffer.getvalue()).hexdigest())
     return buffer.getvalue()
-
-
-@contextmanager
-def server(respond: Callable[[BaseHTTPRequestHandler, int], None]) -> Iterator[tuple[str, list[str]]]:
-    """Serve on a free port; `respond` gets each request with its number. Yields URL and paths asked for."""
-    requests: list[str] = []
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            requests.append(self.path)
-            respond(self, len(requests))
-
-        def log_message(self, format: str, *args: Any) -> None:
-            pass
-
-    httpd = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=httpd.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{httpd.server_port}/cifar.tar.gz", requests
-    finally:
-        httpd.shutdown()
-        thread.join()
-        httpd.server_close()
-
-
-def send(handler: BaseHTTPRequestHandler, body: bytes, length: int | None = None) -> None:
-    handler.send_response(200)
-    handler.send_header("Content-Length", str(len(body) if length is None else length))
-    handler.end_headers()
-    handler.wfile.write(body)
 
 
 @pytest.fixture
@@ -85,13 +51,14 @@ def patch_url(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
     for name, value in NO_PROXY.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr("pooch.core.time.sleep", lambda seconds: None)
-    return lambda url: monkeypatch.setattr(cifar10_archive, "URL", url)
+    return lambda url: publish(monkeypatch, url=url)
 
 
 def visible(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir() if path.name != ".cifar-10.lock")
 
 
+ARCHIVE = "cifar-10-binary.tar.gz"
 UNPACKED = ["cifar-10-batches-bin", "cifar-10-binary.tar.gz", "cifar-10-checksums.json"]
 
 
@@ -100,10 +67,10 @@ def test_download(
 ) -> None:
     root = tmp_path / "not" / "yet"
     with server(lambda handler, _: send(handler, archive)) as (url, requests):
-        patch_url(url)
+        patch_url(f"{url}/{ARCHIVE}")
         assert_is_the_made_up_set(load_cifar10(root))
         assert_is_the_made_up_set(load_cifar10(root))
-    assert requests == ["/cifar.tar.gz"]
+    assert requests == ["/cifar-10-binary.tar.gz"]
     assert visible(root) == UNPACKED
     assert capfd.readouterr() == ("", "")
 
@@ -122,7 +89,7 @@ def test_download_is_tried_again_when_cut_off_or_wrong(
 
     (tmp_path / "cifar-10-binary.tar.gz").write_bytes(archive[:100])
     with server(respond) as (url, requests):
-        patch_url(url)
+        patch_url(f"{url}/{ARCHIVE}")
         assert_is_the_made_up_set(load_cifar10(tmp_path))
     assert len(requests) == 3
     assert visible(tmp_path) == [*UNPACKED[:2], "cifar-10-binary.tar.gz.damaged", UNPACKED[2]]
@@ -132,12 +99,12 @@ def test_download_is_tried_again_when_cut_off_or_wrong(
 
 def test_download_that_stays_wrong(tmp_path: Path, archive: bytes, patch_url: Callable[[str], None]) -> None:
     with server(lambda handler, _: send(handler, b"<html>moved</html>")) as (url, requests):
-        patch_url(url)
+        patch_url(f"{url}/{ARCHIVE}")
         with pytest.raises(UserError) as caught:
             load_cifar10(tmp_path)
     assert str(caught.value) == (
-        f"CIFAR-10 is not in {tmp_path} and {url} did not give the archive with SHA-256 "
-        f"{cifar10_archive.SHA256}: put cifar-10-binary.tar.gz from {url}, or the folder inside it, "
+        f"CIFAR-10 is not in {tmp_path} and {url}/{ARCHIVE} did not give the file with SHA-256 "
+        f"{cifar10.REMOTE.sha256}: put cifar-10-binary.tar.gz from {url}/{ARCHIVE}, or the folder inside it, "
         f"into {tmp_path}"
     )
     assert len(requests) == 3
@@ -147,12 +114,12 @@ def test_download_that_stays_wrong(tmp_path: Path, archive: bytes, patch_url: Ca
 def test_no_connection(tmp_path: Path, patch_url: Callable[[str], None]) -> None:
     with server(lambda handler, _: None) as (url, _):
         pass  # the port is free again, nobody listens
-    patch_url(url)
+    patch_url(f"{url}/{ARCHIVE}")
     with pytest.raises(UserError) as caught:
         load_cifar10(tmp_path)
     assert str(caught.value) == (
-        f"CIFAR-10 is not in {tmp_path} and {url} could not be fetched (ConnectionError): "
-        f"put cifar-10-binary.tar.gz from {url}, or the folder inside it, into {tmp_path}"
+        f"CIFAR-10 is not in {tmp_path} and {url}/{ARCHIVE} could not be fetched (ConnectionError): "
+        f"put cifar-10-binary.tar.gz from {url}/{ARCHIVE}, or the folder inside it, into {tmp_path}"
     )
 
 
@@ -176,7 +143,7 @@ def test_damaged_archive_put_there_by_hand(tmp_path: Path, archive: bytes) -> No
     path.write_bytes(archive[:-1])
     assert refusal(tmp_path) == (
         f"{path} is damaged and downloading is off: put cifar-10-binary.tar.gz from "
-        f"{cifar10_archive.URL}, or the folder inside it, into {tmp_path}"
+        f"{cifar10.REMOTE.url}, or the folder inside it, into {tmp_path}"
     )
     assert visible(tmp_path) == ["cifar-10-binary.tar.gz"]
 
@@ -204,11 +171,12 @@ def test_two_processes_at_once_download_once(tmp_path: Path, archive: bytes) -> 
     with server(respond) as (url, requests):
         code = f"""
 import hashlib, pathlib, sys
-from kls.data import cifar10, cifar10_archive
+from kls.data.download import Remote
+from kls.data.sources import cifar10
 cifar10.RECORDS_PER_FILE = {RECORDS}
-cifar10_archive.URL, cifar10_archive.SHA256 = {url!r}, {cifar10_archive.SHA256!r}
+cifar10.REMOTE = Remote({f"{url}/{ARCHIVE}"!r}, {cifar10.REMOTE.sha256!r}, 1000)
 pathlib.Path(sys.argv[1]).touch()
-pictures = cifar10.load_cifar10(pathlib.Path({str(root)!r}))
+pictures = cifar10.cifar10().load(pathlib.Path({str(root)!r}))
 print(hashlib.sha256(pictures.train_x.tobytes() + pictures.test_y.tobytes()).hexdigest())
 """
         processes = [

@@ -13,10 +13,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from made_up_cifar10 import NAMES, RECORDS, assert_is_the_made_up_set, refusal, write_binary
+from made_up_cifar10 import NAMES, RECORDS, assert_is_the_made_up_set, load_cifar10, publish, refusal, write_binary
 
-from kls.data import cifar10, cifar10_archive
-from kls.data.cifar10 import load_cifar10
+from kls.data.sources import cifar10
 
 FOLDER = "cifar-10-batches-bin"
 SIZE = RECORDS * 3073
@@ -47,7 +46,7 @@ def put(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Put:
     def put(content: bytes) -> None:
         (tmp_path / "root").mkdir()
         (tmp_path / "root" / "cifar-10-binary.tar.gz").write_bytes(content)
-        monkeypatch.setattr(cifar10_archive, "SHA256", hashlib.sha256(content).hexdigest())
+        publish(monkeypatch, sha256=hashlib.sha256(content).hexdigest())
 
     return put
 

@@ -21,8 +21,9 @@ from made_up_cifar10 import (
     write_python,
 )
 
-from kls.data import cifar10
+from kls.data import cifar
 from kls.data.cifar10_python import parse_python_batch
+from kls.data.sources import cifar10
 from kls.errors import UserError
 
 
@@ -168,7 +169,7 @@ COPIES = b"\x80\x02]q\x00" + b"".join(b"(" + b"h\x00" * 9 + b"eq\x00" for _ in r
 def test_hostile_pickles_cost_neither_time_nor_memory(
     content: bytes, reason: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cifar10, "LARGEST", 1e5)
+    monkeypatch.setattr(cifar, "LARGEST", 1e5)
     path = write_python(tmp_path) / "data_batch_1"
     path.write_bytes(content)
     before, start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.perf_counter()

@@ -41,7 +41,7 @@ MISTAKES = {
     "data.root=${nowhere}": "data.root: Interpolation key 'nowhere' not found",
     "data.root=???": "data.root: Missing mandatory value: root",
     "data.n_train=49900": "data: n_train=49900 and n_val=200 need 50100 pictures; there are 50000",
-    "data.n_test=10001": "data.n_test=10001: must be less than or equal to 10000",
+    "data.n_test=10001": "data: n_test=10001 needs more pictures than the 10000 of the test part",
     "hydra.run.dir=a_file/run": "[Errno 20] Not a directory: 'a_file/run'",
     "resume=/nowhere": "/nowhere: no run to go on with there, it has no config.yaml",
     "resume=": "resume=: give the folder to go on with, or null",

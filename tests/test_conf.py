@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
@@ -38,7 +39,7 @@ OPTIMIZERS: dict[str, dict[str, Any]] = {
     "adam_cyclic": ADAM | {"schedule": CYCLIC | {"eta_max": 1e-3}},
     "adam_constant": ADAM | {"schedule": CONSTANT | {"eta": 1e-3}},
 }
-DATA: dict[str, str] = {"synthetic": "synthetic", "cifar10": "cifar10"}
+DATA = ("synthetic", "cifar10", "cifar100", "mnist", "fashion_mnist", "svhn", "arrays")
 
 
 def files(group: str) -> list[str]:
@@ -47,7 +48,7 @@ def files(group: str) -> list[str]:
 
 
 @pytest.mark.parametrize(("group", "expected"), [("model", MODELS), ("optimizer", OPTIMIZERS), ("data", DATA)])
-def test_every_file_of_conf_is_tested_here(group: str, expected: dict[str, Any]) -> None:
+def test_every_file_of_conf_is_tested_here(group: str, expected: Collection[str]) -> None:
     assert set(files(group)) == set(expected)
 
 
@@ -80,9 +81,12 @@ def test_schedules(name: str) -> None:
 def test_data_sets(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KLS_DATA", "/somewhere/else")
     no_change = {"flip": 0.0, "translate": 0.0, "reach": 0}
-    assert validate(composed(f"data={name}")).data.model_dump() == {
-        "source": DATA[name], "root": "/somewhere/else", "download": True, "seed": 0, "split_seed": 0,
-        "n_train": None, "n_val": 5000, "n_test": None,
+    path = "/mine.npz" if name == "arrays" else None
+    own = [] if path is None else [f"data.path={path}"]
+    assert validate(composed(f"data={name}", *own)).data.model_dump() == {
+        "source": name, "path": path, "target": None, "test_share": 0.2,
+        "root": "/somewhere/else", "download": True, "seed": 0, "split_seed": 0,
+        "n_train": None, "n_val": None if own else 5000, "n_test": None,
         "augmentation": no_change, "test_augmentation": no_change | {"share": 0.0},
         "projection": None, "whitening": None,
     }  # fmt: skip

@@ -15,9 +15,10 @@ import pytest
 from numpy.typing import NDArray
 
 from kls.core.streams import stream
-from kls.data import dataset
-from kls.data.dataset import DataSet, build_dataset
-from kls.data.pictures import Pictures
+from kls.data import standardise
+from kls.data.dataset import DataSet
+from kls.data.examples import Examples
+from kls.data.standardise import build_dataset
 from kls.errors import UserError
 
 N_TRAIN, N_TEST = 60, 20
@@ -25,10 +26,10 @@ N_TRAIN, N_TEST = 60, 20
 
 @pytest.fixture(autouse=True)
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dataset, "BLOCK_ROWS", 7)
+    monkeypatch.setattr(standardise, "BLOCK_ROWS", 7)
 
 
-def made_pictures() -> Pictures:
+def made_pictures() -> Examples:
     """Random pictures whose pixel 0 is the number of the picture and whose pixel 1 never changes."""
     rng = np.random.default_rng(5)
     train_x = rng.integers(0, 256, (N_TRAIN, 3072), dtype=np.uint8)
@@ -37,10 +38,10 @@ def made_pictures() -> Pictures:
     train_x[:, 1], test_x[:, 1] = 17, 19
     train_y = rng.integers(0, 10, N_TRAIN, dtype=np.uint8)
     test_y = rng.integers(0, 10, N_TEST, dtype=np.uint8)
-    return Pictures("made", train_x, train_y, test_x, test_y, tuple("abcdefghij"))
+    return Examples("made", train_x, train_y, test_x, test_y, tuple("abcdefghij"), (3, 32, 32))
 
 
-def build(pictures: Pictures | None = None, **changes: Any) -> DataSet:
+def build(pictures: Examples | None = None, **changes: Any) -> DataSet:
     arguments: dict[str, Any] = {
         "n_train": 30, "n_val": 11, "n_test": 9, "split_seed": 3, "dtype": np.float64,
     }  # fmt: skip
@@ -146,7 +147,7 @@ def test_moments_do_not_overflow_or_round(monkeypatch: pytest.MonkeyPatch) -> No
     x[::2, 1] = 0
     x[0, 2] = 254
     labels = np.zeros(n, dtype=np.uint8)
-    pictures = Pictures("x", np.concatenate([x, x[:1]]), np.append(labels, labels[:1]), x, labels, ("a",))
+    pictures = Examples("x", np.concatenate([x, x[:1]]), np.append(labels, labels[:1]), x, labels, ("a",), (3, 1, 1))
     order = stream(0, "split").permutation(n + 1)
     chosen = pictures.train_x[order[1:]].astype(int)
     data = build(pictures, n_train=None, n_val=1, n_test=None, split_seed=0)

@@ -30,7 +30,7 @@ from kls import aggregate, evaluate, gradcheck, train
 from kls.bench import __main__ as bench
 from kls.config.hydra_entry import project_root
 from kls.core.population import Population
-from kls.data import synthetic_cache
+from kls.data.sources import synthetic
 from kls.report import __main__ as report
 from kls.study import __main__ as study
 
@@ -113,7 +113,7 @@ def place(cifar_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     cwd.mkdir()
     (cwd / "a_file").touch()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(synthetic_cache, "make_pictures", small_pictures)
+        patch.setattr(synthetic, "make_pictures", small_pictures)
         patch.setattr("requests.sessions.Session.request", no_network)
         patch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
         patch.setattr("kls.sweep.staged_search.StagedSearch._report", lambda self: None)

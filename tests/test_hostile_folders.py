@@ -19,7 +19,7 @@ from limited_calls import TookTooLong, limited, wrong_with
 from small_sweeps import ALONE, TINY, stages_argument, sweep_in
 
 from kls import aggregate, evaluate, train
-from kls.data import synthetic_cache
+from kls.data.sources import synthetic
 from kls.report import __main__ as report
 from kls.study import __main__ as study
 
@@ -84,7 +84,7 @@ def target(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch
     rng = np.random.default_rng(0)
     parts = [rng.integers(0, 256, (n, 3072), dtype=np.uint8) for n in (1000, 200)]
     made = parts[0], parts[0][:, 0] % 10, parts[1], parts[1][:, 0] % 10
-    monkeypatch.setattr(synthetic_cache, "make_pictures", lambda *_: made)
+    monkeypatch.setattr(synthetic, "make_pictures", lambda *_: made)
     return found
 
 

@@ -19,7 +19,7 @@ AT_HOME: dict[str, tuple[str, ...]] = {
     "hydra": ("config/", "sweep/", "train.py", "gradcheck.py"),
     "omegaconf": ("config/", "sweep/", "train.py", "gradcheck.py"),
     "optuna": ("sweep/",),
-    "pandas": ("analysis/", "report/", "study/", "bench/", "api/"),
+    "pandas": ("analysis/", "report/", "study/", "bench/", "api/", "data/table_file.py"),
     "mlflow": ("export/",),
     "sklearn": ("api/",),
 }

@@ -14,14 +14,15 @@ from made_up_cifar10 import (
     NAMES,
     RECORDS,
     assert_is_the_made_up_set,
+    load_cifar10,
+    publish,
     python2_batch,
     refusal,
     write_binary,
     write_python,
 )
 
-from kls.data import cifar10, cifar10_archive
-from kls.data.cifar10 import load_cifar10
+from kls.data.sources import cifar10
 
 FOLDER = "cifar-10-batches-bin"
 RECORD = "cifar-10-checksums.json"
@@ -38,10 +39,10 @@ def unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = write_binary(tmp_path / "elsewhere" / FOLDER)
     root = tmp_path / "root"
     root.mkdir()
-    archive = root / cifar10_archive.ARCHIVE
+    archive = root / cifar10.REMOTE.name
     with tarfile.open(archive, "w:gz") as tar:
         tar.add(folder, FOLDER)
-    monkeypatch.setattr(cifar10_archive, "SHA256", hashlib.sha256(archive.read_bytes()).hexdigest())
+    publish(monkeypatch, sha256=hashlib.sha256(archive.read_bytes()).hexdigest())
     load_cifar10(root, download=False)
     return root
 
@@ -170,9 +171,9 @@ def test_without_its_archive_a_damaged_file_is_refused(archive: str, unpacked: P
     flip(path)
     wrong = path.read_bytes()
     if archive == "missing":
-        (unpacked / cifar10_archive.ARCHIVE).unlink()
+        (unpacked / cifar10.REMOTE.name).unlink()
     else:
-        flip(unpacked / cifar10_archive.ARCHIVE, 500)
+        flip(unpacked / cifar10.REMOTE.name, 500)
     assert refusal(unpacked) == changed(path, unpacked / RECORD)
     assert path.read_bytes() == wrong
 

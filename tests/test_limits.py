@@ -19,6 +19,7 @@ from kls.core.batches import Batches
 from kls.core.evaluation import evaluate
 from kls.core.population import Population
 from kls.errors import UserError
+from kls.records import memory
 
 GIB = 2**30
 
@@ -84,7 +85,7 @@ def test_files_that_do_not_fit(four_gib: None, tmp_path: Path) -> None:
 def test_the_limit_is_the_smallest_of_all(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     group, none = tmp_path / "limit", tmp_path / "max"
     none.write_text("max\n")
-    monkeypatch.setattr(limits, "_CGROUPS", (str(none), str(group)))
+    monkeypatch.setattr(memory, "_CGROUPS", (str(none), str(group)))
     physical = limits.memory_limit()
     assert physical is not None
     group.write_text("1048576\n")
@@ -120,7 +121,7 @@ def test_estimates_are_near_what_is_allocated(overrides: tuple[str, ...], member
     inputs: Any = SimpleNamespace(preparation=SimpleNamespace(n_inputs=3072), class_names=range(10), n_raw=3072)
     tracemalloc.start()
     feed = Batches(x, q, wanted.batch_size, 0)
-    members_ = [build.member(wanted, wanted.n_steps) for _ in range(members)]
+    members_ = [build.member(wanted, wanted.steps_of(45_000)) for _ in range(members)]
     population = Population(build.architecture(wanted, inputs), members_, wanted.optimizer.make, feed)
     population.advance(2)
     evaluate(population.network, x[:1000], np.zeros(1000, np.intp), population.lam)

@@ -97,7 +97,7 @@ def test_runs_on_other_data_have_a_banner(tmp_path: Path) -> None:
     make_run(tmp_path / "a" / "0", data="synthetic-10", metrics={"n_train": 100})
     make_run(tmp_path / "b" / "0", metrics={"n_train": 4000, "n_val": 1000})
     texts = [write_runs_page([tmp_path / name], tmp_path / name).read_text() for name in ("a", "b")]
-    assert '<p class="banner">Runs on synthetic-10 are no results on CIFAR-10.</p>' in texts[0]
+    assert '<p class="banner">Runs on made-up data, synthetic-10, are no results on real data.</p>' in texts[0]
     assert '<p class="banner">These runs use 5,000 of 50,000 pictures: a trial' in texts[1]
 
 

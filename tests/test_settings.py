@@ -45,7 +45,7 @@ RULES = [
         "ensemble.snapshots=3: must be at most the 2 whole cycles, of 4500 steps each, "
         "that a training of 9000 steps has",
     ),
-    ("data.n_test=10001", "data.n_test=10001: must be less than or equal to 10000"),
+    ("data.n_test=10001", "data: n_test=10001 needs more pictures than the 10000 of the test part"),
     ("data.n_val=50000", "data: n_val=50000 leaves none of the 50000 training pictures"),
     ("data.n_train=45001", "data: n_train=45001 and n_val=5000 need 50001 pictures; there are 50000"),
     ("data.root=", "data.root=null: must be a valid string"),
@@ -104,7 +104,11 @@ RULES = [
     ("optimizer=sgd_constant optimizer.schedule.eta=0", "optimizer.schedule.eta=0: must be greater than 0"),
     ("optimizer=sgd_step optimizer.schedule.factor=2", "optimizer.schedule.factor=2: must be less than or equal to 1"),
     ("optimizer=sgd_step optimizer.schedule.every=0", "optimizer.schedule.every=0: must be greater than or equal to 1"),
-    ("data.source=mnist", "data.source=mnist: must be 'synthetic' or 'cifar10'"),
+    (
+        "data.source=imagenet",
+        "data.source=imagenet: must be 'arrays', 'cifar10', 'cifar100', 'fashion_mnist', 'mnist', 'svhn' "
+        "or 'synthetic'",
+    ),
     ("data.n_train=0", "data.n_train=0: must be greater than or equal to 1"),
     ("data.n_val=0", "data.n_val=0: must be greater than or equal to 1"),
     ("data.n_train=99", "batch_size=100 must not be above data.n_train=99"),
@@ -182,7 +186,7 @@ def test_refusals(overrides: str, line: str) -> None:
 
 def test_settings_that_are_missing_or_too_many(config: dict[str, Any]) -> None:
     hint = "there is no such setting; see conf/ for those there are"
-    assert refusal(config | {"lamda": 1}) == f"lamda: {hint}"
+    assert refusal(config | {"lamda": 1}) == f"lamda: {hint.replace(';', '; did you mean lam?;')}"
     assert refusal(put(config, "model.bn.decay", 1)) == f"model.bn.decay: {hint}"
     del config["lam"], config["model"]["init"]["sigma"]
     assert refusal(config).splitlines() == ["lam: is missing", "model.init.sigma: is missing"]

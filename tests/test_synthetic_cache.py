@@ -9,17 +9,18 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from kls.data import synthetic, synthetic_cache
-from kls.data.dataset import DataSet, load_dataset
+from kls.data import synthetic
+from kls.data.dataset import DataSet
+from kls.data.load import load_dataset
+from kls.data.source import Request
+from kls.data.sources import synthetic as synthetic_source
 from kls.records.arrays import read_arrays, write_arrays
 
 
 def load(root: Path, seed: int = 4) -> DataSet:
     return load_dataset(
         "synthetic",
-        root=root,
-        download=False,
-        synthetic_seed=seed,
+        Request(root, seed=seed),
         n_train=30,
         n_val=11,
         n_test=9,
@@ -40,9 +41,9 @@ def made_seeds(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         train_x[:, 2] = seed
         return train_x, train_x[:, 0] % 10, test_x, test_x[:, 0] % 10
 
-    monkeypatch.setattr(synthetic_cache, "make_pictures", make)
-    monkeypatch.setattr(synthetic_cache, "N_TRAIN", 41)
-    monkeypatch.setattr(synthetic_cache, "N_TEST", 9)
+    monkeypatch.setattr(synthetic_source, "make_pictures", make)
+    monkeypatch.setattr(synthetic_source, "N_TRAIN", 41)
+    monkeypatch.setattr(synthetic_source, "N_TEST", 9)
     return seeds
 
 
@@ -84,6 +85,6 @@ def test_cache_of_another_generator_version_is_not_used(
     tmp_path: Path, made_seeds: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     load(tmp_path)
-    monkeypatch.setattr(synthetic_cache, "VERSION", "later")
+    monkeypatch.setattr(synthetic_source, "VERSION", "later")
     load(tmp_path)
     assert made_seeds == [4, 4]

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from kls.config.settings import AugmentationSettings, DataSettings, Settings
+from kls.config.data_settings import AugmentationSettings, DataSettings
+from kls.config.settings import Settings
 from kls.core import cross_entropy
 from kls.core.architecture import Architecture
 from kls.core.augmentation import Augmentation, Augmenter, augment_share, n_views
@@ -16,16 +17,21 @@ from kls.core.batches import Batches
 from kls.core.network import Network
 from kls.core.population import Member
 from kls.core.streams import stream
-from kls.data.dataset import DataSet, Split, load_dataset
+from kls.data.dataset import DataSet, Split
+from kls.data.load import load_dataset
 from kls.data.projection import project
 from kls.data.raw_inputs import RawInputs
+from kls.data.source import Request
 from kls.errors import UserError
 
 _kept: dict[tuple[object, ...], DataSet] = {}
 
 
 def data_set(settings: Settings) -> DataSet:
-    """The data set; the last one is kept, since the runs of a sweep mostly share it."""
+    """The data set; the last one is kept, since the runs of a sweep mostly share it.
+
+    Raises UserError where it cannot be read, or is not such as the settings need.
+    """
     data = settings.data
     seen_anew = settings.ensemble.reach is not None or any(
         _augmentation(own).enabled for own in (data.augmentation, data.test_augmentation)
@@ -35,7 +41,13 @@ def data_set(settings: Settings) -> DataSet:
     if key not in _kept:
         _kept.clear()  # first, so that never two are held
         _kept[key] = _loaded(data, settings.dtype, keep_pixels)
-    return _kept[key]
+    found = _kept[key]
+    try:
+        settings.check_length(len(found.train.x))
+        data.check_views(found.image_shape, settings.ensemble.reach, found.name)
+    except ValueError as error:
+        raise UserError(str(error)) from None
+    return found
 
 
 def _loaded(data: DataSettings, dtype: str, keep_pixels: bool) -> DataSet:
@@ -45,9 +57,7 @@ def _loaded(data: DataSettings, dtype: str, keep_pixels: bool) -> DataSet:
         raise UserError(f"data.root={data.root}: {error}") from None
     loaded = load_dataset(
         data.source,
-        root=root,
-        download=data.download,
-        synthetic_seed=data.seed,
+        Request(root, data.download, data.seed, Path(data.path) if data.path else None, data.target, data.test_share),
         n_train=data.n_train,
         n_val=data.n_val,
         n_test=data.n_test,
@@ -68,7 +78,7 @@ def test_split(settings: Settings, data: DataSet) -> Split:
 def _test_pixels(settings: Settings, data: DataSet) -> np.ndarray:
     augmentation, pixels = settings.data.test_augmentation, data.pixels.test.x
     rng = stream(settings.order_seed, "test augmentation")
-    return augment_share(pixels, _augmentation(augmentation), augmentation.share, data.image_shape, rng)
+    return augment_share(pixels, _augmentation(augmentation), augmentation.share, _shape(data), rng)
 
 
 def views(settings: Settings, data: DataSet, split: str) -> Callable[[], Iterator[np.ndarray]]:
@@ -76,11 +86,16 @@ def views(settings: Settings, data: DataSet, split: str) -> Callable[[], Iterato
     reach = settings.ensemble.reach
     if reach is None:
         return lambda: iter([(test_split(settings, data) if split == "test" else data.val).x])
-    augmenter = Augmenter(Augmentation(flip=1.0, translate=1.0, reach=reach), data.image_shape)
+    augmenter = Augmenter(Augmentation(flip=1.0, translate=1.0, reach=reach), _shape(data))
     pixels = _test_pixels(settings, data) if split == "test" else data.pixels.val.x
     return lambda: (
         data.projected(augmenter.applied(pixels, np.full(len(pixels), view))) for view in range(n_views(reach))
     )
+
+
+def _shape(data: DataSet) -> tuple[int, int, int]:
+    assert data.image_shape is not None  # as `data_set` has checked
+    return data.image_shape
 
 
 def _augmentation(settings: AugmentationSettings) -> Augmentation:
@@ -108,16 +123,14 @@ def architecture(settings: Settings, inputs: RawInputs) -> Architecture:
 
 
 def batches(settings: Settings, data: DataSet) -> Batches:
-    """The mini-batches of the training. Raises UserError if there are fewer pictures than one needs."""
-    if settings.batch_size > len(data.train.x):
-        raise UserError(f"batch_size={settings.batch_size}: must be at most the {len(data.train.x)} training pictures")
+    """The mini-batches of the training."""
     q = cross_entropy.targets(
         data.train.y, len(data.class_names), settings.model.label_smoothing, np.dtype(settings.dtype)
     )
     augmentation = _augmentation(settings.data.augmentation)
     if not augmentation.enabled:
         return Batches(data.train.x, q, settings.batch_size, settings.order_seed)
-    augmenter = Augmenter(augmentation, data.image_shape)
+    augmenter = Augmenter(augmentation, _shape(data))
     axes = None if data.projection is None else data.projection.axes
     return Batches(data.pixels.train.x, q, settings.batch_size, settings.order_seed, augmenter, axes)
 

@@ -19,6 +19,7 @@ EXECUTION = (
     "progress",
     "checkpoint_seconds",
     "data.root",
+    "data.path",
     "data.download",
 )
 

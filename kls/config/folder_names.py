@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 LONGEST_PART = 255  # bytes, of most file systems
 LONGEST_PATH = 1000
 _DEVICES = {"CON", "PRN", "AUX", "NUL", "CONIN$", "CONOUT$"} | {
@@ -27,6 +29,14 @@ def check_folder_name(value: str) -> str:
     if not is_folder_name(value):
         raise ValueError("must be a folder name under outputs/, such as my_study or studies/first")
     return value
+
+
+def absolute_path(value: str) -> str:
+    """A path of this moment's working folder as one of any. Raises ValueError where its user is not known."""
+    try:
+        return str(Path(value).expanduser().absolute())
+    except RuntimeError as error:
+        raise ValueError(str(error)) from None
 
 
 def check_path(value: str) -> str:

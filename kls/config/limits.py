@@ -1,26 +1,29 @@
 """What a training would take of memory and disk, and whether there is so much, before anything is allocated.
 
-The sizes are estimates from the settings alone: of the arrays that the modules of kls.core and kls.data make.
+The sizes are estimates, of the arrays that the modules of kls.core and kls.data make, from the settings alone; where
+only the files of the data say how large they are, these are read.
 """
 
 from __future__ import annotations
 
 import math
-import os
 import shutil
 from collections.abc import Iterable
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
-from kls.config.settings import TEST_PICTURES, TRAINING_PICTURES, Settings
+from kls.config import build
+from kls.config.settings import Settings
 from kls.core.architecture import Architecture
+from kls.core.augmentation import n_views
 from kls.errors import UserError
+from kls.records.memory import memory_limit
 
-PIXELS, CLASSES = 3072, 10
+OF_A_VIEW = 17  # bytes for a number of an example, as in kls.core.augmentation: where it is taken from, and whether
 EVALUATED_ROWS = 1000  # at once, as in kls.core.evaluation
 HISTORY_ROW = 1500, 250  # bytes of a row of the history in memory and in its file
 FILES = 500_000  # bytes of a run's pictures, logs and settings
-_CGROUPS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 
 
 def require_training(settings: Settings, runs: int = 1, processes: int = 1, max_members: int = 1) -> None:
@@ -33,7 +36,7 @@ def require_training(settings: Settings, runs: int = 1, processes: int = 1, max_
     each = _data(settings) + _network(settings, members) + _history(settings, members)
     layers = f"{len(settings.model.hidden) + 1} layers and {parameters(settings):,} parameters"
     what = f"training {members} networks of {layers}" if members > 1 else f"training a network of {layers}"
-    what += f" for {settings.n_steps:,} steps"
+    what += f" for {settings.steps_of(sizes_of(settings).training):,} steps"
     if processes > 1:
         what += f", in each of {processes} processes,"
     require_memory(processes * each, what, "; hydra.launcher.max_members=1 takes less" if members > 1 else "")
@@ -61,31 +64,36 @@ def require_disk(folder: Path, size: int, what: str) -> None:
         raise UserError(f"{what} would take about {readable(size)} on the disk of {folder}; {readable(free)} are free")
 
 
-def memory_limit() -> int | None:
-    """Bytes of memory that this process may use: physical, of its control group, or set by ulimit. None: not known."""
-    limits = []
-    if hasattr(os, "sysconf"):
-        limits.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
-    for path in map(Path, _CGROUPS):
-        try:
-            limits.append(int(path.read_text(encoding="ascii")))
-        except (OSError, ValueError):  # not there; "max"
-            continue
-    try:
-        import resource
-    except ImportError:  # not on this system
-        pass
-    else:
-        soft = resource.getrlimit(resource.RLIMIT_AS)[0]
-        limits += [soft] if soft != resource.RLIM_INFINITY else []
-    return min(limits, default=None)
+@dataclass(frozen=True)
+class Sizes:
+    """Numbers of an example and classes; examples of the source, of the three sets together, and of training."""
+
+    features: int
+    classes: int
+    source: int
+    sets: int
+    training: int
+
+
+def sizes_of(settings: Settings) -> Sizes:
+    """How large the data are, read if nothing else says."""
+    data, known = settings.data, settings.data.known
+    n_train, n_val = data.training_examples, data.validation_examples
+    if n_train is None or n_val is None or not (known.shape and known.n_classes and known.n_train and known.n_test):
+        found = build.data_set(settings)
+        n = sum(len(split.y) for split in (found.train, found.val, found.test))
+        return Sizes(len(found.mean), len(found.class_names), n, n, len(found.train.y))
+    sets = n_train + n_val + (known.n_test if data.n_test is None else data.n_test)
+    return Sizes(math.prod(known.shape), known.n_classes, known.n_train + known.n_test, sets, n_train)
 
 
 def parameters(settings: Settings) -> int:
-    """Trained numbers of a network, with as many inputs as there are pixels."""
-    bn = settings.model.bn
+    """Trained numbers of a network, with as many inputs as an example has numbers."""
+    bn, sizes = settings.model.bn, sizes_of(settings)
     placement = bn.placement if bn.enabled else None
-    return Architecture(PIXELS, tuple(settings.model.hidden), CLASSES, PIXELS, placement).n_parameters
+    return Architecture(
+        sizes.features, tuple(settings.model.hidden), sizes.classes, sizes.features, placement
+    ).n_parameters
 
 
 def readable(size: int) -> str:
@@ -100,36 +108,39 @@ def _itemsize(settings: Settings) -> int:
 
 
 def _data(settings: Settings) -> int:
-    data, item = settings.data, _itemsize(settings)
-    n_test = TEST_PICTURES if data.n_test is None else data.n_test
-    inputs = (data.training_pictures + data.n_val + n_test) * PIXELS * item
-    source = (TRAINING_PICTURES + TEST_PICTURES) * PIXELS
-    axes = 0 if data.projection is None else 3 * 8 * PIXELS**2 + inputs
-    return source + inputs + axes
+    data, sizes = settings.data, sizes_of(settings)
+    inputs = sizes.sets * sizes.features * _itemsize(settings)
+    source = sizes.source * sizes.features
+    axes = 0 if data.projection is None else 3 * 8 * sizes.features**2 + inputs
+    reaches = [own.reach for own in (data.augmentation, data.test_augmentation) if own.is_on]
+    reaches += [] if settings.ensemble.reach is None else [settings.ensemble.reach]
+    views = max(map(n_views, reaches), default=0) * sizes.features * OF_A_VIEW
+    return source + inputs + axes + views
 
 
 def _network(settings: Settings, members: int) -> int:
     """Arrays of a population: parameters, what a training step and an evaluation write, and the learning rates."""
-    model, item, batch = settings.model, _itemsize(settings), settings.batch_size
+    model, item, batch, sizes = settings.model, _itemsize(settings), settings.batch_size, sizes_of(settings)
     units = sum(model.hidden)
     # values and gradients; float64 draws and their stack, then indices, best network and a checkpoint's copy
     of_parameters = parameters(settings) * (item * (2 + settings.optimizer.slots) + 16)
     of_unit = 3 * item + 1 + (2 * item if model.bn.enabled else 0) + (item if any(model.dropout_rates) else 0)
-    of_batch = batch * (units * of_unit + CLASSES * item)
+    of_batch = batch * (units * of_unit + sizes.classes * item)
     precise = model.bn.enabled and model.bn.statistics == "precise"
     windows = 2 * model.bn.precise_batches * units * item if precise else 0
     whole = model.bn.enabled and model.bn.statistics == "adaptive"
-    rows = settings.data.training_pictures if whole else EVALUATED_ROWS
-    of_evaluation = rows * max(m + n for m, n in pairwise([*model.hidden, CLASSES, 0])) * item
-    of_rates = 3 * 8 * settings.n_steps
+    rows = sizes.training if whole else EVALUATED_ROWS
+    of_evaluation = rows * max(m + n for m, n in pairwise([*model.hidden, sizes.classes, 0])) * item
+    of_rates = 3 * 8 * settings.steps_of(sizes.training)
     snapshots = settings.ensemble.snapshots * (parameters(settings) * (8 + 3 * item) + of_batch + of_evaluation)
     own = of_parameters + of_batch + windows + of_evaluation + of_rates + snapshots
-    return members * own + 3 * batch * PIXELS * item
+    return members * own + 3 * batch * sizes.features * item
 
 
 def _evaluations(settings: Settings) -> int:
-    period = settings.evaluation.every_steps or settings.data.training_pictures // settings.batch_size
-    return settings.n_steps // period + 2
+    n = sizes_of(settings).training
+    period = settings.evaluation.every_steps or n // settings.batch_size
+    return settings.steps_of(n) // period + 2
 
 
 def _history(settings: Settings, members: int) -> int:

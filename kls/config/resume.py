@@ -1,7 +1,7 @@
 """What ``resume=FOLDER`` goes on with: a run's own settings, or the overrides that a sweep began with.
 
 Nothing else in a folder is obeyed, since somebody else may have written it: no class, callback, log file or path, and
-above all no record of Hydra's. Where data are read from, the command line says, or the default.
+above all no record of Hydra's. Where data are read from, the command line says, or the default of data.root.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from kls.records.run_folder import RunFolder
 from kls.records.sweep_record import read_sweep
 
 _MULTIRUN = ("--multirun", "-m")
-_ROOT = "data.root"
+_ROOT, _PATH = "data.root", "data.path"
 _GROUPS = ("model", "optimizer", "data", "sweeps")  # whose values are names of files
 
 
@@ -58,16 +58,19 @@ def settings_of_run(folder: Path, arguments: Sequence[str], root: str) -> Settin
     begun_with = _overrides_of_run(folder)
     flat = flatten(config)
     recorded_root, asked_root = flat.get(_ROOT), root
+    if flat.get(_PATH) is not None and not any(argument.startswith(f"{_PATH}=") for argument in arguments):
+        raise UserError(_own_file(folder, str(flat[_PATH])))
     for argument in arguments:
-        if argument.startswith("resume=") or (argument in begun_with and not argument.startswith(f"{_ROOT}=")):
+        places = argument.startswith((f"{_ROOT}=", f"{_PATH}="))
+        if argument.startswith("resume=") or (argument in begun_with and not places):
             continue
         key, equals, text = argument.partition("=")
-        if not equals or key not in flat:
+        if not equals or key not in flat or (key == _PATH and flat[_PATH] is None):
             raise UserError(
                 f"{argument}: a run goes on with the settings it began with; beside resume=FOLDER stand only settings "
                 "such as threads=2"
             )
-        value = unquoted(text) if key == _ROOT else checked.parse_yaml(argument, text)
+        value = unquoted(text) if places else checked.parse_yaml(argument, text)
         recorded_root, asked_root = (value, value) if key == _ROOT else (recorded_root, asked_root)
         _set(config, key, value)
     if isinstance(recorded_root, str) and Path(recorded_root).expanduser() != Path(asked_root).expanduser():
@@ -97,6 +100,10 @@ def sweep_arguments(folder: Path, arguments: Sequence[str], root: str) -> list[s
     for override in saved:
         if override in given:
             continue
+        if override.startswith(f"{_PATH}="):
+            if any(argument.startswith(f"{_PATH}=") for argument in given):
+                continue
+            raise UserError(_own_file(folder, unquoted(override.removeprefix(f"{_PATH}="))))
         if override.startswith(f"{_ROOT}="):
             recorded = unquoted(override.removeprefix(f"{_ROOT}="))
             if any(argument.startswith(f"{_ROOT}=") for argument in given) or _same_path(recorded, root):
@@ -179,6 +186,10 @@ def _other_root(folder: Path, recorded: str, root: str) -> str:
         f"{folder}: its data were read from {recorded}, and would be read from {root} now; "
         f"say which by {_ROOT}={quoted(recorded)} or {_ROOT}={quoted(root)}"
     )
+
+
+def _own_file(folder: Path, recorded: str) -> str:
+    return f"{folder}: its data were read from {recorded}; say where they are by {_PATH}={quoted(recorded)}"
 
 
 def _same_path(a: str, b: str) -> bool:

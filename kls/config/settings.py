@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 
+from kls.config.data_settings import DataSettings, Reach
 from kls.config.folder_names import check_folder_name
 from kls.config.optimizers import AnyOptimizer
 from kls.config.setting_types import (
@@ -22,16 +23,12 @@ from kls.config.setting_types import (
     Positive,
     Rate,
     Seed,
-    Share,
     Whole,
-    one_of,
 )
-from kls.data.dataset import SOURCES
 
-TRAINING_PICTURES, TEST_PICTURES = 50_000, 10_000  # of both sources
 LARGEST_STEPS = 10**8  # of a whole training
+LARGEST_CHECK = 1_000_000  # examples of a gradient check
 
-Reach = Annotated[int, Field(ge=0, le=31)]
 Units = Annotated[int, Field(ge=1, le=1_000_000)]
 
 
@@ -73,57 +70,6 @@ class ModelSettings(Group):
     def dropout_rates(self) -> tuple[float, ...]:
         """The rate of each hidden layer."""
         return tuple(self.dropout) if isinstance(self.dropout, list) else (self.dropout,) * len(self.hidden)
-
-
-class AugmentationSettings(Group):
-    flip: Share
-    translate: Share
-    reach: Reach
-
-    @model_validator(mode="after")
-    def _shift_needs_both(self) -> AugmentationSettings:
-        if (self.translate > 0) != (self.reach > 0):
-            raise ValueError(f"translate={self.translate} and reach={self.reach} must both be above 0, or both be 0")
-        return self
-
-
-class TestAugmentationSettings(AugmentationSettings):
-    share: Share
-
-
-class DataSettings(Group):
-    source: Annotated[str, one_of(SOURCES)]
-    root: FilePath
-    download: bool
-    seed: Seed
-    split_seed: Seed
-    n_train: Count | None
-    n_val: Count
-    n_test: Annotated[int, Field(ge=1, le=TEST_PICTURES)] | None
-    augmentation: AugmentationSettings
-    test_augmentation: TestAugmentationSettings
-    projection: Annotated[float, Field(gt=0, le=1)] | None
-    whitening: Positive | None
-
-    @property
-    def training_pictures(self) -> int:
-        """How many pictures are trained on."""
-        return TRAINING_PICTURES - self.n_val if self.n_train is None else self.n_train
-
-    @model_validator(mode="after")
-    def _pictures_are_there(self) -> DataSettings:
-        if self.n_train is None and self.n_val >= TRAINING_PICTURES:
-            raise ValueError(f"n_val={self.n_val} leaves none of the {TRAINING_PICTURES} training pictures")
-        if self.n_train is not None and self.n_train + self.n_val > TRAINING_PICTURES:
-            together = f"n_train={self.n_train} and n_val={self.n_val} need {self.n_train + self.n_val} pictures"
-            raise ValueError(f"{together}; there are {TRAINING_PICTURES}")
-        return self
-
-    @model_validator(mode="after")
-    def _axes_to_whiten(self) -> DataSettings:
-        if self.whitening is not None and self.projection is None:
-            raise ValueError(f"whitening={self.whitening} needs axes: set projection, 1 to keep them all")
-        return self
 
 
 class EvaluationSettings(Group):
@@ -174,24 +120,19 @@ class Settings(Group):
     max_failures: Whole
 
     @property
-    def n_steps(self) -> int:
-        """Length of the training in update steps."""
-        return self.optimizer.schedule.total_steps(self.data.training_pictures // self.batch_size)
+    def n_steps(self) -> int | None:
+        """Length of the training in update steps; None if only the files of the data say."""
+        n = self.data.training_examples
+        return None if n is None else self.steps_of(n)
+
+    def steps_of(self, n_train: int) -> int:
+        """Length of a training with so many examples, in update steps."""
+        return self.optimizer.schedule.total_steps(n_train // self.batch_size)
 
     @model_validator(mode="after")
-    def _batches_fit(self) -> Settings:
-        pictures = self.data.training_pictures
-        if self.batch_size > pictures:
-            limit = f"data.n_train={pictures}" if self.data.n_train else f"the {pictures} training pictures"
-            raise ValueError(f"batch_size={self.batch_size} must not be above {limit}")
+    def _batches_have_a_variance(self) -> Settings:
         if self.model.bn.enabled and self.model.hidden and self.batch_size < 2:
             raise ValueError("batch_size=1 leaves batch norm no variance: give at least 2, or model.bn.enabled=false")
-        return self
-
-    @model_validator(mode="after")
-    def _training_ends(self) -> Settings:
-        if self.n_steps > LARGEST_STEPS:
-            raise ValueError(f"optimizer.schedule: {self.n_steps} steps in all are more than {LARGEST_STEPS}")
         return self
 
     @model_validator(mode="after")
@@ -205,16 +146,33 @@ class Settings(Group):
                     f"ensemble.snapshots={snapshots} needs a cyclic schedule, not {schedule.kind}: "
                     f"a snapshot ends a cycle"
                 )
-        elif snapshots > self.n_steps // schedule.cycle:
-            raise ValueError(
-                f"ensemble.snapshots={snapshots}: must be at most the {self.n_steps // schedule.cycle} whole cycles, "
-                f"of {schedule.cycle} steps each, that a training of {self.n_steps} steps has"
-            )
         return self
+
+    @model_validator(mode="after")
+    def _fits_known_data(self) -> Settings:
+        if self.data.training_examples is not None:
+            self.check_length(self.data.training_examples)
+        if self.data.known.shape is not None:
+            self.data.check_views(self.data.known.shape, self.ensemble.reach, self.data.known.name)
+        return self
+
+    def check_length(self, n_train: int) -> None:
+        """Raises ValueError where so many training examples do not allow this training."""
+        if self.batch_size > n_train:
+            limit = f"data.n_train={n_train}" if self.data.n_train else f"the {n_train} training {self.data.known.kind}"
+            raise ValueError(f"batch_size={self.batch_size} must not be above {limit}")
+        steps, cycle, snapshots = self.steps_of(n_train), self.optimizer.schedule.cycle, self.ensemble.snapshots
+        if steps > LARGEST_STEPS:
+            raise ValueError(f"optimizer.schedule: {steps} steps in all are more than {LARGEST_STEPS}")
+        if cycle is not None and snapshots > steps // cycle:
+            raise ValueError(
+                f"ensemble.snapshots={snapshots}: must be at most the {steps // cycle} whole cycles, "
+                f"of {cycle} steps each, that a training of {steps} steps has"
+            )
 
 
 class GradcheckSettings(Group):
-    pictures: Annotated[int, Field(ge=2, le=TRAINING_PICTURES)]
+    pictures: Annotated[int, Field(ge=2, le=LARGEST_CHECK)]
     dimensions: Count
     eps: Positive
     tolerance: Positive

@@ -1,1 +1,1 @@
-"""Data sets: CIFAR-10, synthetic pictures, their splits and standardisation."""
+"""Data sets: their sources, splits and standardisation."""

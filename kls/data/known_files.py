@@ -10,8 +10,6 @@ from pathlib import Path
 from kls.errors import DamageError
 from kls.records.checked import read_json, set_aside, write_json
 
-NAME = "cifar-10-checksums.json"
-
 Buffer = bytes | memoryview
 
 log = logging.getLogger(__name__)
@@ -25,9 +23,9 @@ class KnownFiles:
         unpacked: whether this program has unpacked the files itself.
     """
 
-    def __init__(self, root: Path) -> None:
-        """Reads the record; one that is damaged is set aside, and the files are trusted anew."""
-        self.path = root / NAME
+    def __init__(self, root: Path, stem: str) -> None:
+        """Reads the record <stem>-checksums.json; one that is damaged is set aside, and the files are trusted anew."""
+        self.path = root / f"{stem}-checksums.json"
         self.unpacked = False
         self._root = root
         self._digests: dict[str, str] = {}

@@ -45,12 +45,12 @@ def write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]], keep: Path | No
                 np.lib.format.write_array(member, np.asanyarray(array), version=(1, 0), allow_pickle=False)
 
 
-def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
+def read_arrays(path: Path, largest: int = 0) -> dict[str, NDArray[Any]]:
     """The arrays as written, in this machine's byte order.
 
-    No more memory is taken than the file has bytes, and compressed members are refused. Raises FileNotFoundError
-    or NotADirectoryError where there is none; DamageError where the file is anything but what `write_arrays` or
-    ``numpy.savez`` makes.
+    No more memory is taken than the file has bytes, and compressed members are refused; unless they are allowed up to
+    the ``largest`` number of bytes that all arrays may have together. Raises FileNotFoundError or NotADirectoryError
+    where there is none; DamageError where the file is anything but what `write_arrays` or ``numpy.savez`` makes.
     """
     try:
         if not stat.S_ISREG(path.stat().st_mode):
@@ -60,7 +60,7 @@ def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
             file_size = file.seek(-_END.size, os.SEEK_END) + _END.size
             if _END.unpack(file.read()) != (b"PK\x05\x06", min(len(members), 0xFFFF)):
                 raise ValueError("some are missing from its directory")
-            _check(members, file_size)
+            _check(members, file_size, largest)
             return {member.filename.removesuffix(SUFFIX): _read(archive, member) for member in members}
     except (DamageError, FileNotFoundError, NotADirectoryError):
         raise
@@ -85,16 +85,17 @@ def check_shapes(found: Mapping[str, NDArray[Any]], needed: Mapping[str, NDArray
             raise ValueError(f"{name} is {there.dtype} {there.shape} and should be {array.dtype} {array.shape}")
 
 
-def _check(members: list[zipfile.ZipInfo], file_size: int) -> None:
+def _check(members: list[zipfile.ZipInfo], file_size: int, largest: int) -> None:
     if len({member.filename for member in members}) < len(members):
         raise ValueError("it has two arrays of one name")
     for member in members:
-        if member.compress_type != zipfile.ZIP_STORED or member.file_size != member.compress_size:
+        stored = member.compress_type == zipfile.ZIP_STORED and member.file_size == member.compress_size
+        if not stored and not (largest and member.compress_type == zipfile.ZIP_DEFLATED):
             raise ValueError(f"{member.filename[:50]!r} is compressed")
         if not member.filename.endswith(SUFFIX):
             raise ValueError(f"{member.filename[:50]!r} is not an array")
-    if sum(member.file_size for member in members) > file_size:
-        raise ValueError("its arrays are larger than the file")
+    if sum(member.file_size for member in members) > (largest or file_size):
+        raise ValueError(f"its arrays are larger than {'the memory' if largest else 'the file'}")
 
 
 def _read(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> NDArray[Any]:

@@ -71,6 +71,8 @@ MESSAGE = "message"
 VAL_ACCURACY = "val_accuracy"
 BEST_VAL_ACCURACY = "best_val_accuracy"
 BEST_STEP = "best_step"
+TEST_HELD_OUT = "test_held_out"  # share of the examples that was made the test part of data without one
+IMAGE_SHAPE = "image_shape"  # channels, rows and columns; null where examples are no pictures
 TIMES = ("seconds", "training_seconds", "steps_per_second", "started", "ended")
 
 

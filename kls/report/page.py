@@ -14,6 +14,7 @@ from kls.analysis.runs import Runs, read_runs
 from kls.analysis.tables import group_table, paper_table, rows_table
 from kls.analysis.wording import counted, listed, sample_text, score_name, setting_label
 from kls.config.flat_settings import SEEDS
+from kls.data.sources import source_named
 from kls.records import names
 from kls.records.run_metrics import STATUSES
 from kls.records.sweep_stages import Sweep
@@ -22,7 +23,6 @@ from kls.report.output import write_report
 from kls.report.pictures import search_pictures, section_pictures
 from kls.report.provenance import command_blocks, machine_blocks, settings_blocks, sweep_commands
 
-_CIFAR10, _PICTURES = "CIFAR-10", 50_000
 _NOT_SAID = (*SEEDS, "evaluation.test")
 _BEST = f"best {score_name(names.VAL_ACCURACY)}"
 
@@ -59,15 +59,20 @@ def write_runs_page(paths: Sequence[Path], out: Path, title: str | None = None) 
 
 
 def banner(several: Sequence[Runs]) -> list[Block]:
-    """A warning if runs are not on CIFAR-10, or on less than half of its training pictures."""
+    """A warning if runs are on made-up data, or on less than half of a data set's training part."""
     columns = ["data", "n_train", "n_val"]
     frame = pd.concat([pd.DataFrame(columns=columns), *(runs.frame for runs in several)])[columns].dropna()
-    other = [name for name in frame["data"].unique() if name != _CIFAR10]
-    if other:
-        return [Paragraph(f"Runs on {listed(other)} are no results on CIFAR-10.", "banner")]
-    used = (frame["n_train"] + frame["n_val"]).max()
-    text = f"These runs use {used:,} of {_PICTURES:,} pictures: a trial, no results on all of CIFAR-10."
-    return [Paragraph(text, "banner")] if used < _PICTURES / 2 else []
+    sources = {name: source_named(name) for name in frame["data"].unique()}
+    made_up = [name for name, source in sources.items() if source and source.made_up]
+    if made_up:
+        return [Paragraph(f"Runs on made-up data, {listed(made_up)}, are no results on real data.", "banner")]
+    blocks = list[Block]()
+    for name, source in sources.items():
+        used = (frame["n_train"] + frame["n_val"])[frame["data"] == name].max()
+        if source and source.n_train and used < source.n_train / 2:
+            part = f"{used:,} of {source.n_train:,} {source.kind}"
+            blocks.append(Paragraph(f"These runs use {part}: a trial, no results on all of {name}.", "banner"))
+    return blocks
 
 
 def _summary(runs: Runs) -> list[str]:

@@ -25,6 +25,7 @@ from kls.config.entry_point import folder_path, parser, reporting
 from kls.config.own_configs import CONFIG_DIR, STUDY, check_folder
 from kls.config.project import project_root
 from kls.config.study_file import check_setting
+from kls.data.sources import SOURCES
 from kls.errors import UserError
 from kls.records import names
 from kls.records.escape import printable
@@ -44,7 +45,7 @@ def arguments(argv: Sequence[str]) -> argparse.Namespace:
     ask.add_argument(CONFIG_DIR, type=folder_path, metavar="FOLDER", help="with your own study/, sweeps/, model/, ...")
     ask.add_argument("--list", action="store_true", help="describe the studies (or the one of NAME), and stop")
     ask.add_argument("--smoke", action="store_true", help="every step in miniature, on the embedded data")
-    ask.add_argument("--data", choices=("cifar10", "synthetic"), default="cifar10", help="default: cifar10")
+    ask.add_argument("--data", choices=tuple(SOURCES), default="cifar10", help="default: cifar10")
     ask.add_argument("--out", type=folder_path, help=f"folder to write to (default: {OUT}, with --smoke {OUT_SMOKE})")
     ask.add_argument("--dry-run", action="store_true", help="show what would be run, and stop")
     asked = ask.parse_intermixed_args(argv)

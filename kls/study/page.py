@@ -12,7 +12,7 @@ import pandas as pd
 from kls.analysis.runs import Runs
 from kls.analysis.statistics import holm
 from kls.analysis.tables import rows_table
-from kls.analysis.wording import capital, counted, duration
+from kls.analysis.wording import capital, counted, duration, listed
 from kls.config.study_file import Difference, Study
 from kls.errors import UserError
 from kls.report.document import Block, Details, Heading, List, Paragraph, Picture, TableBlock
@@ -25,7 +25,7 @@ from kls.study.findings.difference import difference, p_value
 from kls.study.findings.learning import learning
 from kls.study.findings.optimum import optimum
 from kls.study.findings.trend import trend
-from kls.study.published import Compared, compare, counts_text, published_blocks
+from kls.study.published import PUBLISHED_ON, Compared, compare, counts_text, published_blocks
 from kls.study.results import Gradients, Results, StepResult
 
 KINDS: dict[str, Callable[[Any, Runs, Context], tuple[str, list[Block]]]] = {
@@ -110,8 +110,12 @@ def _blocks(part: Part, folder: Path) -> list[Block]:
 
 
 def study_banner(results: Collection[StepResult]) -> list[Block]:
-    """A warning if runs are not on CIFAR-10, and that what is said of the study does not hold for them."""
-    warning = banner([result.runs for result in results if result.runs is not None])
+    """A warning if runs are not on CIFAR-10, or such as `banner` warns of, and so are not what is said of the study."""
+    several = [result.runs for result in results if result.runs is not None]
+    data = dict.fromkeys(name for runs in several for name in runs.frame["data"].dropna())
+    other = [name for name in data if name != PUBLISHED_ON]
+    text = f"Runs on {listed(other)} are no results on {PUBLISHED_ON}."
+    warning = [Paragraph(text, "banner")] if other else banner(several)
     return [*warning, Paragraph(_OF_ALL, "banner")] if warning else []
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,6 @@ from kls.config.limits import require_runs, require_training
 from kls.config.model_name import model_name, network_name
 from kls.config.settings import Settings
 from kls.config.validation import validate
-from kls.data.dataset import IMAGE_SHAPE
 from kls.errors import UserError
 from kls.records import names
 from kls.records.run_folder import RunFolder
@@ -74,9 +74,9 @@ def finish(settings: Settings, folder: Path) -> float:
 
 
 def draw(folder: Path) -> None:
-    """Write curves.png, and weights.png where the network's inputs are pixels."""
+    """Write curves.png, and weights.png where the network's inputs are pixels that can be shown."""
     from kls.plots.learning_curves import plot_run_curves
-    from kls.plots.weights import plot_weights
+    from kls.plots.weights import CHANNELS, plot_weights
 
     run = RunFolder(folder)
     rows = run.read_history()
@@ -86,9 +86,19 @@ def draw(folder: Path) -> None:
     if rows:
         history = {column: np.array([row[column] for row in rows]) for column in names.HISTORY_COLUMNS}
         plot_run_curves(history, folder / names.CURVES, title)
-    if run.has(names.LAST) and settings.data.projection is None:
+    shape = _shape(metrics.get(names.IMAGE_SHAPE)) or settings.data.known.shape
+    if run.has(names.LAST) and settings.data.projection is None and shape and shape[0] in CHANNELS:
         first = run.read_checkpoint(names.LAST)["W1"]
-        plot_weights(first, IMAGE_SHAPE, folder / names.WEIGHTS, f"First-layer weights: {title}")
+        if len(first) == math.prod(shape):
+            plot_weights(first, shape, folder / names.WEIGHTS, f"First-layer weights: {title}")
+
+
+def _shape(recorded: Any) -> tuple[int, int, int] | None:
+    """Channels, rows and columns of pictures as a run's metrics have them, if they have."""
+    match recorded:
+        case [int(channels), int(rows), int(columns)] if min(channels, rows, columns) > 0:
+            return channels, rows, columns
+    return None
 
 
 def train_alone(job: Job, patience: float) -> None:

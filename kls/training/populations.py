@@ -47,11 +47,11 @@ def populations(jobs: Sequence[Job], folder: Path, processes: int, max_members: 
 
 
 def _companion(folder: Path, job: Job) -> Job:
-    """The job of a run that has ended, from its folder; data are read from the root of ``job``."""
+    """The job of a run that has ended, from its folder; data are read from where ``job`` has them."""
     config = RunFolder(folder).read_config()
     if not isinstance(config.get("data"), dict):
         raise UserError(f"{folder / names.CONFIG}: holds no settings of data")
-    config["data"]["root"] = job.settings.data.root
+    config["data"] |= {key: getattr(job.settings.data, key) for key in ("root", "path")}
     return Job(validate(config | {"threads": job.settings.threads}), folder)
 
 
@@ -82,9 +82,11 @@ def _key(job: Job) -> str:
         for key, value in flatten(job.settings.model_dump()).items()
         if key not in OWN and key not in EXECUTION and not key.startswith("optimizer.schedule.")
     }
-    shared |= {"steps": job.settings.n_steps, "data.root": job.settings.data.root}
+    data, schedule = job.settings.data, job.settings.optimizer.schedule
+    length = [schedule.epochs, schedule.total_steps(0)] if job.settings.n_steps is None else job.settings.n_steps
+    shared |= {"steps": length, "data.root": data.root, "data.path": data.path}
     if job.settings.pruning.rule or job.settings.ensemble.snapshots:
-        shared["cycle"] = job.settings.optimizer.schedule.cycle
+        shared["cycle"] = schedule.cycle
     return json.dumps(shared)
 
 

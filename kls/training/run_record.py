@@ -57,6 +57,7 @@ class RunRecord:
             "model": str(model or before.get("model") or model_name(settings)),
             "settings": {key: value for key, value in flatten(settings.model_dump()).items() if key not in EXECUTION},
             **data.facts,
+            names.IMAGE_SHAPE: data.image_shape,
             "n_inputs": architecture.n_inputs,
             "n_train": len(data.train.x),
             "n_val": len(data.val.x),

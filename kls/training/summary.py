@@ -16,7 +16,7 @@ def summary(settings: Settings, metrics: Mapping[str, Any], folder: Path) -> str
     """Data set, network, accuracies, time and folder, as aligned lines."""
     lines = [
         ("data set", f"{metrics['data']}: {metrics['n_train']:,} training, {metrics['n_val']:,} validation, "
-                     f"{metrics['n_test']:,} test pictures"),
+                     f"{metrics['n_test']:,} test {settings.data.known.kind}{_held_out(metrics)}"),
         ("network", f"{network_name(settings)}, {metrics['parameters']:,} parameters"),
         ("training", f"{metrics['steps']:,} steps, {metrics['epochs']:.4g} epochs, seed {settings.seed}, "
                      f"lam {settings.lam:.4g}"),
@@ -39,6 +39,11 @@ def summary(settings: Settings, metrics: Mapping[str, Any], folder: Path) -> str
     lines.append(("time", f"{metrics['seconds']:.1f} s" + (f", {speed:,.0f} steps a second" if speed else "")))
     lines.append(("folder", str(folder)))
     return "\n".join(f"{name:<11}{text}" for name, text in lines)
+
+
+def _held_out(metrics: Mapping[str, Any]) -> str:
+    share = metrics.get(names.TEST_HELD_OUT)
+    return f" ({share:.3g} of each class, held out)" if share else ""
 
 
 def _ensemble(metrics: Mapping[str, Any], ensemble: EnsembleSettings) -> str:

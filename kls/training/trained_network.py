@@ -33,19 +33,22 @@ def load_settings(folder: Path) -> Settings:
         raise UserError(f"{folder / names.CONFIG}: {first}{more}") from None
 
 
-def load_data(folder: Path, settings: Settings, root: str) -> DataSet:
-    """The run's data set, read from ``root``: where the run's own root lies is not for its folder to say.
+def load_data(folder: Path, settings: Settings, root: str, path: str | None = None) -> DataSet:
+    """The run's data set, read from ``root``, or from the file ``path``: where they lie is not for its folder to say.
 
     It is fetched only where the run would do so into the same root. Raises UserError where it is missing or another.
     """
-    elsewhere = settings.data.root != root
-    there = {"root": root, "download": settings.data.download and not elsewhere}
+    elsewhere, own = settings.data.root != root, settings.data.path
+    if (own is None) != (path is None):
+        had = "no file of its own" if own is None else f"its data in {own[:200]!r}; say where they are by --data-path"
+        raise UserError(f"{folder}: the run had {had}")
+    there = {"root": root, "path": path, "download": settings.data.download and not elsewhere}
     try:
         data = build.data_set(settings.model_copy(update={"data": settings.data.model_copy(update=there)}))
         RunFolder(folder).check_data(data.facts)
     except UserError as error:
-        hint = f"; the run had its data in {settings.data.root[:200]!r}, see --data-root" if elsewhere else ""
-        raise UserError(f"{error}{hint}") from error
+        there_before = f"; the run had its data in {settings.data.root[:200]!r}, see --data-root"
+        raise UserError(f"{error}{there_before if elsewhere and own is None else ''}") from error
     return data
 
 
