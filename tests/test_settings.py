@@ -185,9 +185,9 @@ def test_refusals(overrides: str, line: str) -> None:
 
 
 def test_settings_that_are_missing_or_too_many(config: dict[str, Any]) -> None:
-    hint = "there is no such setting; see conf/ for those there are"
-    assert refusal(config | {"lamda": 1}) == f"lamda: {hint.replace(';', '; did you mean lam?;')}"
-    assert refusal(put(config, "model.bn.decay", 1)) == f"model.bn.decay: {hint}"
+    said = "{}: there is no such setting; did you mean {}?; see conf/ for those there are"
+    assert refusal(config | {"lamda": 1}) == said.format("lamda", "lam")
+    assert refusal(put(config, "model.bn.decay", 1)) == said.format("model.bn.decay", "model.bn.enabled")
     del config["lam"], config["model"]["init"]["sigma"]
     assert refusal(config).splitlines() == ["lam: is missing", "model.init.sigma: is missing"]
 
