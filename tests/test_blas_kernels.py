@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+from entry_points import SMALL
 
 from kls.blas_kernels import unrecognised_cpu
 
@@ -65,3 +67,28 @@ def test_the_variable_is_set_only_where_it_is_safe(between: str, given: dict[str
 def test_importing_the_package_imports_no_numpy() -> None:
     code = "import sys, kls; sys.exit('numpy' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+TRAINING = """
+import os, sys
+os.environ.pop("OPENBLAS_NUM_THREADS", None)
+import kls.train
+from kls.training import session
+from threadpoolctl import threadpool_info
+train = session.Session.run
+def run(self, *arguments):
+    train(self, *arguments)
+    print([library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"])
+session.Session.run = run
+sys.argv = ["kls.train", *sys.argv[1:], "hydra.run.dir=run"]
+kls.train.run()
+"""
+
+
+@pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="one core has one thread anyway")
+@pytest.mark.parametrize("threads", [1, 2])
+def test_both_blas_libraries_take_the_threads_of_the_settings(threads: int, cifar_root: Path, tmp_path: Path) -> None:
+    environment = {key: value for key, value in os.environ.items() if not key.endswith("_NUM_THREADS")}
+    command = [sys.executable, "-c", TRAINING, *SMALL, f"threads={threads}"]
+    out = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True).stdout
+    assert out.splitlines()[0] == str([threads, threads])

@@ -1,9 +1,15 @@
-"""The one BLAS operation that NumPy does not offer: a product added to an array that is there already."""
+"""What the training takes of BLAS beside NumPy: its threads, and a product added to an array that is there already."""
 
 from __future__ import annotations
 
 import numpy as np
 from scipy.linalg import blas
+from threadpoolctl import threadpool_limits
+
+
+def limited(threads: int) -> threadpool_limits:
+    """Context in which BLAS takes so many threads: both of them, since importing this has loaded SciPy's own."""
+    return threadpool_limits(threads)
 
 
 def add_product(x: np.ndarray, delta: np.ndarray, w: np.ndarray) -> None:

@@ -8,9 +8,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from joblib import cpu_count
 from tabulate import tabulate
-from threadpoolctl import threadpool_limits
 
-from kls.config import build
+from kls.config import blas, build
 from kls.config.settings import Settings
 from kls.core.evaluation import evaluate
 from kls.core.population import Population
@@ -90,7 +89,7 @@ def estimated_seconds(settings: Settings, members: int) -> float:
     Raises UserError where the data are not there: nothing is fetched.
     """
     settings = settings.model_copy(update={"data": settings.data.model_copy(update={"download": False})})
-    with threadpool_limits(settings.threads):
+    with blas.limited(settings.threads):
         data = build.data_set(settings)
         feed = build.batches(settings, data)
         n_steps = settings.optimizer.schedule.total_steps(feed.steps_per_epoch)

@@ -12,9 +12,8 @@ from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
-from kls.config import build
+from kls.config import blas, build
 from kls.config.settings import Settings
 from kls.core.evaluation import evaluate
 from kls.core.population import Population
@@ -244,7 +243,7 @@ def train(jobs: Sequence[Job], on_progress: Callable[[int, int, float], None], p
     patience: seconds to wait for another process at work in the folders to leave them.
     """
     shared = jobs[0].settings
-    with only_process(*(job.folder for job in jobs), patience=patience), threadpool_limits(shared.threads):
+    with only_process(*(job.folder for job in jobs), patience=patience), blas.limited(shared.threads):
         Session(jobs, build.data_set(shared)).run(on_progress)
 
 
