@@ -14,6 +14,8 @@ from kls.export import mlflow_store
 from kls.export.__main__ import main
 from kls.records import names
 
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of MLflow's use of SQLAlchemy
+
 TIMES = {"started": "2026-01-31T12:00:00+00:00", "ended": "2026-01-31T12:00:12+00:00", "git_commit": "0123abc"}
 URI = "sqlite:///store.db"
 
@@ -49,7 +51,7 @@ def runs_of(store: Any, experiment: str) -> list[Any]:
 
 def test_all_of_a_run(outputs: Path) -> None:
     client(outputs)
-    assert exported(outputs, "outputs") == "3 added; experiments: lambda_search, kls"
+    assert exported(outputs, "outputs") == "3 added; experiments: kls, lambda_search"
     store = client(outputs)
     first, second = runs_of(store, "lambda_search")
     assert first.info.status == "FINISHED"
@@ -78,7 +80,7 @@ def test_all_of_a_run(outputs: Path) -> None:
 def test_nothing_is_added_twice(outputs: Path) -> None:
     client(outputs)
     exported(outputs, "outputs")
-    assert exported(outputs, "outputs/search", "outputs/day") == "3 there already; experiments: lambda_search, kls"
+    assert exported(outputs, "outputs/search", "outputs/day") == "3 there already; experiments: kls, lambda_search"
     assert exported(outputs / "..", str(outputs / "outputs")) != ""
     store = client(outputs)
     assert len(runs_of(store, "lambda_search")) == 2
@@ -130,7 +132,7 @@ def test_mistakes(outputs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
     assert line("mlruns") == "--mlflow mlruns: give sqlite:///FILE, or http(s)://SERVER"
     assert line("ftp://me:secret@host/x") == "--mlflow ftp://...@host/x: give sqlite:///FILE, or http(s)://SERVER"
-    assert line(URI, "--experiment", " ") == "--experiment ' ': give a name"
+    assert line(URI, "--experiment", " ") == "--experiment '': give a name"
     with monkeypatch.context() as patch:
         patch.setattr(mlflow_store, "find_spec", lambda _: None)
         assert line(URI) == "--mlflow: MLflow is not installed; pip install 'kls[mlflow]' does it"

@@ -26,7 +26,7 @@ from limited_calls import Enough, complaints
 from omegaconf import OmegaConf
 from small_sweeps import ALONE, TINY, sweep_in
 
-from kls import aggregate, evaluate, gradcheck, train
+from kls import aggregate, compare, evaluate, gradcheck, list_runs, train
 from kls.bench import __main__ as bench
 from kls.config.hydra_entry import project_root
 from kls.core.population import Population
@@ -352,6 +352,25 @@ def test_report(place: Path, arguments: list[str]) -> None:
     check(report.main, tuple(arguments), place)
 
 
+SIDES = st.one_of(FOLDERS, st.builds("{}::{}".format, FOLDERS, CONDITIONS), CONDITIONS)
+
+
+@cases(100)
+@given(st.lists(SIDES, max_size=3), options({"--metric": COLUMNS, "--best": None}, SIDES))
+def test_compare(place: Path, sides: list[str], arguments: list[str]) -> None:
+    check(compare.main, (*sides, *arguments), place)
+
+
+@cases(60)
+@given(
+    options(
+        {"--limit": NUMBERS, "--status": st.sampled_from(("running", "stale", "damaged", "x")), "--json": None}, FOLDERS
+    )
+)
+def test_list_runs(place: Path, arguments: list[str]) -> None:
+    check(list_runs.main, tuple(arguments), place)
+
+
 STUDIES = st.one_of(
     st.sampled_from(("questions", "best_mlp", "straathof2019", "course_e", "all", "", "nothing", ".", "/", "a_file",
         "study.yaml")), texts()
@@ -361,7 +380,7 @@ STUDIES = st.one_of(
 @cases(130)
 @given(
     options({"--list": None, "--smoke": None, "--data": st.sampled_from(("cifar10", "synthetic", "x")),
-        "--out": OUT}, STUDIES),
+        "--out": OUT, "--config-dir": FOLDERS}, STUDIES),
     st.sampled_from(("--dry-run", "--list")),
 )  # fmt: skip
 def test_study(place: Path, arguments: list[str], without_work: str) -> None:

@@ -12,7 +12,7 @@ import pytest
 from entry_points import call, mistake
 from made_up_runs import make_failed_start, make_run, make_sweep
 
-from kls import aggregate
+from kls import aggregate, compare, list_runs
 from kls.records.escape import csv_cell, html_escaped, latex_escaped, markdown_escaped, one_line, printable, shortened
 from kls.report import __main__ as report
 from kls.study import __main__ as study
@@ -60,8 +60,11 @@ def cwd(tmp_path_factory: pytest.TempPathFactory) -> Path:
         file.write_text(json.dumps(content | {"settings": content["settings"] | settings}))
     tables = call(aggregate.main, ("sent", "--out", "tables"), cwd)
     page = call(report.main, ("sent", "--out", "page", "--title", ALL.replace("\ud800", "")), cwd)
-    assert (tables.status, page.status) == (0, 0), tables.err + page.err
-    (cwd / "printed").write_text(tables.out + tables.err + page.out + page.err, encoding="utf-8")
+    listed = call(list_runs.main, (".",), cwd)
+    compared = call(compare.main, ("sent::trial == 0", "sent::trial == 1"), cwd)
+    outcomes = (tables, page, listed, compared)
+    assert [outcome.status for outcome in outcomes] == [0] * 4, "".join(outcome.err for outcome in outcomes)
+    (cwd / "printed").write_text("".join(outcome.out + outcome.err for outcome in outcomes), encoding="utf-8")
     return cwd
 
 

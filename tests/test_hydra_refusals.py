@@ -50,7 +50,7 @@ FILES = {
     ),
     "hydra/launcher=mine": ("_target_: pay.run\n", f"hydra/launcher=mine: {LAUNCHER}"),
     "model=tag": ("hidden: !!python/object/apply:pay.run []\n", "FILE: not valid YAML (line 1, column 9: could not d"),
-    "model=broken": ("hidden: [1,\n a: b\n", "FILE: not valid YAML (line 2, column 3: "),
+    "model=broken": ("hidden: [1,\n a: b\n", "FILE: not valid YAML (line "),
     "model=deep": ("hidden: " + "[" * 3000, "FILE: not valid YAML ("),
     "model=list": ("- 1\n", "FILE: holds no settings"),
     "model=bomb": (

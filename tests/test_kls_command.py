@@ -104,7 +104,7 @@ def test_flags_of_hydra_and_all_settings(tmp_path: Path, monkeypatch: pytest.Mon
 DRIVERS = {
     "bash": """
         eval "$(kls --completion bash)"
-        complete -p kls
+        complete -p kls | grep -o -e "-F _kls kls"
         compopt() { :; }
         ask() { COMP_LINE="$1"; COMP_POINT=${#1}; _kls 2>&1; echo "${COMPREPLY[*]}"; }
         ask "kls tr"; ask "kls train model=9"; COMP_WORDBREAKS=" "; ask "kls train model=9"
@@ -122,7 +122,7 @@ DRIVERS = {
     """,
 }
 SAID = {
-    "bash": ["complete -o nospace -o default -F _kls kls", "train", "9layer 9layer_bn", "model=9layer model=9layer_bn"],
+    "bash": ["-F _kls kls", "train", "9layer 9layer_bn", "model=9layer model=9layer_bn"],
     "zsh": ["_kls", "train", "model=9layer model=9layer_bn"],
     "fish": ["train", "model=9layer", "model=9layer_bn"],
 }

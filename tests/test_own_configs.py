@@ -118,6 +118,27 @@ def test_an_own_study_with_an_own_sweep(arguments: tuple[str, ...], cifar_root: 
     assert "done already" in study_in(folder, *arguments, "--out", "out").out
 
 
+def test_a_step_is_not_done_by_another_own_file(cifar_root: Path, folder: Path) -> None:
+    asked = ("question", "--config-dir", "own", "--out", "out")
+    assert study_in(folder, *asked).status == 0
+    write(folder, "own/model/unused.yaml", OWN["model/likewise.yaml"])
+    assert study_in(folder, *asked).status == 0
+    write(folder, "own/model/mine.yaml", OWN["model/mine.yaml"].replace("7", "8"))
+    outcome = study_in(folder, *asked)
+    assert outcome.status == 1
+    assert [line.split(";")[0] for line in outcome.err.splitlines()] == [
+        f"error: {step}: failed: it was run before by another definition" for step in ("grid", "check")
+    ]
+
+
+def test_a_sweep_of_an_experiment_goes_on(cifar_root: Path, folder: Path) -> None:
+    asked = (*TINY, ALONE, "hydra.sweep.dir=sweep", "--config-dir", "own", "+experiment=dropped", "seed=0,1")
+    assert sweep_in(folder, *asked).status == 0
+    assert {metrics_of(job)["model"] for job in job_folders(folder / "sweep", "grid")} == {"mine"}
+    assert record_of(folder / "sweep")["overrides"][-2:] == ["+experiment=dropped", "seed=0,1"]
+    assert sweep_in(folder, "resume=sweep", "--config-dir", "own").status == 0
+
+
 def test_a_study_beside_others_is_no_own_folder(folder: Path) -> None:
     moved = write(folder, "mine.yaml", OWN["study/question.yaml"])
     line = mistake(study_in(folder, "mine.yaml", "--dry-run"))
@@ -161,6 +182,10 @@ MISTAKES = {
         {"own/conf/model/x.yaml": "hidden: [1]\n"}, "own", "model=x",
         f"model=x: there is no such choice; there are MODELS; searched: {CONF}/model; "
         "own/conf/model/x.yaml is there: give --config-dir own/conf",
+    ),
+    "itself": (
+        {"own/model/x.yaml": "defaults: [x, _self_]\nhidden: [1]\n"}, "own", "model=x",
+        "own/model/x.yaml: its defaults name itself; give it another name",
     ),
     "no base": (
         {"own/model/x.yaml": "hidden: [1]\n"}, "own", "model=x",
@@ -230,7 +255,11 @@ def test_choices_without_a_folder_of_ones_own(tmp_path: Path) -> None:
     assert mistake(train_in(tmp_path, "model=x")) == f"{begin}--config-dir FOLDER: FOLDER/model/x.yaml is model=x"
     write(tmp_path, "model/x.yaml", "hidden: [1]\n")
     assert mistake(train_in(tmp_path, "model=x")) == f"{begin}model/x.yaml is there: give --config-dir ."
-    (tmp_path / "model/x.yaml").rename(tmp_path / "x.yml")
+    (tmp_path / "model").rename(tmp_path / "models")
+    write(tmp_path, "mine/model/x.yaml", "hidden: [1]\n")
+    assert mistake(train_in(tmp_path, "model=x")).endswith("mine/model/x.yaml is there: give --config-dir mine")
+    (tmp_path / "mine/model/x.yaml").unlink()
+    (tmp_path / "models/x.yaml").rename(tmp_path / "x.yml")
     told = mistake(train_in(tmp_path, "model=x"))
     assert told == f"{begin}x.yml is there: it must be FOLDER/model/x.yaml, with --config-dir FOLDER"
 

@@ -185,9 +185,10 @@ def test_refusals(overrides: str, line: str) -> None:
 
 
 def test_settings_that_are_missing_or_too_many(config: dict[str, Any]) -> None:
-    said = "{}: there is no such setting; did you mean {}?; see conf/ for those there are"
-    assert refusal(config | {"lamda": 1}) == said.format("lamda", "lam")
-    assert refusal(put(config, "model.bn.decay", 1)) == said.format("model.bn.decay", "model.bn.enabled")
+    hint, there = "there is no such setting", "see conf/ for those there are"
+    assert refusal(config | {"lamda": 1}) == f"lamda: {hint}; did you mean lam?; {there}"
+    assert refusal(config | {"hidden": [1]}) == f"hidden: {hint}; did you mean model.hidden?; {there}"
+    assert refusal(put(config, "model.bn.xyz", 1)) == f"model.bn.xyz: {hint}; {there}"
     del config["lam"], config["model"]["init"]["sigma"]
     assert refusal(config).splitlines() == ["lam: is missing", "model.init.sigma: is missing"]
 

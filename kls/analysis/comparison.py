@@ -1,4 +1,4 @@
-"""Differences of groups of runs: of two samples as a sentence, and of the sides that `kls.compare` is given."""
+"""Differences of the best groups of several sides, or of groups of equal settings: what `kls.compare` computes."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ import numpy as np
 
 from kls.analysis import statistics
 from kls.analysis.columns import sort_key
-from kls.analysis.groups import TEST, Groups, Sample, group_runs, modes_text
+from kls.analysis.groups import TEST, Groups, group_runs, modes_text
+from kls.analysis.pair import Pair
 from kls.analysis.runs import BUDGET, DATA, PICTURES, RESULTS, SECTION, Runs, read_runs
 from kls.analysis.where import matching
 from kls.analysis.wording import (
     number,
     p_text,
-    points,
     sample_text,
     score_name,
     setting_label,
     setting_text,
     signed,
-)  # fmt: skip
+)
 from kls.errors import UserError
 from kls.records import names
 from kls.records.escape import shortened
@@ -33,41 +33,6 @@ CONDITION = "::"  # between a folder and a condition
 MOST_SIDES = 26
 
 _SAME = (DATA, PICTURES, "n_train", "n_val", "n_test")  # of all that is compared; and the budget
-
-
-class Pair(NamedTuple):
-    """Two samples, and for each how many seeds learn if some do not (see `groups.modes_text`)."""
-
-    a: Sample
-    b: Sample
-    modes: tuple[str, str]
-
-    @property
-    def difference(self) -> statistics.Difference | None:
-        """mean(a) - mean(b); None if means do not describe them, since only some seeds learn."""
-        return None if any(self.modes) else statistics.difference(self.a.values, self.b.values)
-
-    def sentence(self, what: str, where: str, p: float, tests: int) -> str:
-        """For example "{what} raises {where} by 9.6 points (95 % interval ...): 53.41 ± 0.21 % (n = 5) against ...".
-
-        p: of the difference, corrected by Holm's method for that many tests.
-        """
-        sides = " against ".join(modes or sample_text(s) for s, modes in zip(self[:2], self.modes, strict=True))
-        sides, found, score = f"{sides} on {self.a.data}", self.difference, self.a.score
-        if found is None:
-            return f"{what}, {where}: {sides}. Means are not compared, since only some seeds learn."
-        change, low, high = found.interval.centre, found.interval.low, found.interval.high
-        changes = f"{what} {'raises' if change >= 0 else 'lowers'} {where} by {points(score, change)}"
-        if not found.interval.known:
-            return f"{changes} (one run on a side: no interval, this may be noise): {sides}."
-        holm = f" by Holm's method for {tests} differences" if tests > 1 else ""
-        ends = f"95 % interval {signed(score, low)} to {signed(score, high)}"
-        evidence = f"{ends}; {p_text(p)}{holm}; {found.method}"
-        if p < 1.0 - statistics.LEVEL:
-            return f"{changes} ({evidence}): {sides}."
-        seen = f" A difference of {points(score, found.detectable)} would have been seen with 80 %." * (high > low)
-        noise = f"{what} makes no difference to {where} that can be told from noise: {signed(score, change)}"
-        return f"{noise} ({evidence}); {sides}.{seen}"
 
 
 @dataclass(frozen=True)
@@ -125,13 +90,10 @@ class Comparison:
 def _numbers(score: str, found: statistics.Difference | None, p: float) -> dict[str, str]:
     if found is None or not found.interval.known:
         change = "-" if found is None else signed(score, found.interval.centre)
-        return {"difference": change, "95 % interval": "-", "p": "-", "seen with 80 %": "-", "test": "-"}
+        return {"difference": change, "95 % interval": "-", "p": "-", "seen with 80 %": "-"}
     ends = f"{signed(score, found.interval.low)} to {signed(score, found.interval.high)}"
-    seen = number(score, found.detectable)
-    return {
-        "difference": signed(score, found.interval.centre), "95 % interval": ends, "p": p_text(p).removeprefix("p = "),
-        "seen with 80 %": seen, "test": found.method,
-    }  # fmt: skip
+    change, seen = signed(score, found.interval.centre), number(score, found.detectable)
+    return {"difference": change, "95 % interval": ends, "p": p_text(p).removeprefix("p = "), "seen with 80 %": seen}
 
 
 def read_sides(texts: Sequence[str], folder_of: Callable[[str], Path]) -> list[Side]:

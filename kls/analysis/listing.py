@@ -55,7 +55,7 @@ class Entry:
         status = self._record.status if isinstance(self._record, Sweep) else self._record.get(names.STATUS)
         if status == names.RUNNING and not is_held(self.place.folder):
             return STALE
-        return status or DAMAGED
+        return status if status in STATUSES else DAMAGED
 
     @cached_property
     def runs(self) -> int:
@@ -185,7 +185,8 @@ def text(entries: Sequence[Entry], n: int) -> str:
     sides = ["left", "left", "right", "right", "left", "right"]
     for most in _NAMES:
         rows = [entry.cells(now, most) for entry in entries]
-        room = _WIDTH - sum(max(map(len, column)) + 2 for column in zip(heads, *rows, strict=True))
+        widths = [max(len(head) + 2, *map(len, column)) for head, *column in zip(heads, *rows, strict=True)]
+        room = _WIDTH - sum(widths) - 2 * len(widths)
         if room >= min(max(map(len, folders)), _FOLDER):
             break
     for row, folder in zip(rows, folders, strict=True):

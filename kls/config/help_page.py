@@ -37,7 +37,7 @@ _FLAGS = """
 --multirun, -m      a sweep: search what sweeps=CHOICE says, or a grid of lists: model=3layer,9layer lam=1e-3,1e-2
 --config-dir DIR    choices of your own: DIR/model/x.yaml is model=x, and so for each group; DIR/sweeps/y.yaml is
                     sweeps=y and DIR/experiment/z.yaml +experiment=z, whose first line is "# @package _global_";
-                    DIR/study/w.yaml is the study w of kls.study
+                    DIR/study/w.yaml is run by python -m kls.study w
 --cfg job           print the settings that would be used, and stop
 --info              print how they are composed, and stop
 -sc install=bash    print shell completion; to have it in bash: eval "$(kls-train -sc install=bash)"

@@ -29,7 +29,7 @@ def mistake(error: Exception, arguments: Sequence[str], own: Path | None) -> str
     if told is not None:
         return str(told)
     if isinstance(error, HydraException | OmegaConfBaseException):
-        return _line(error, own)
+        return _line(error, arguments, own)
     if _raised_here(error):
         return None
     given = " ".join(argument for argument in arguments if _STEERS.match(argument))
@@ -51,7 +51,7 @@ def _chained(error: BaseException | None) -> BaseException | None:
     return error
 
 
-def _line(error: Exception, own: Path | None) -> str:
+def _line(error: Exception, arguments: Sequence[str], own: Path | None) -> str:
     cause = error.__cause__ if isinstance(error.__cause__, OmegaConfBaseException) else error
     key = getattr(cause, "full_key", None)
     lines = [line.strip() for line in (str(error) or str(cause)).splitlines() if line.strip()]
@@ -67,7 +67,8 @@ def _line(error: Exception, own: Path | None) -> str:
     if missing:
         file, group, name = missing.groups()
         options = ", ".join([line for line in lines[1:] if " " not in line] or choices(group, own)) or "none"
-        begin = f"{file}: its defaults name " if "/" in file else "+" if group == EXPERIMENT else ""
+        named = "/" in file and f"{group}={name}" not in arguments
+        begin = f"{file}: its defaults name " if named else "+" if group == EXPERIMENT else ""
         return f"{begin}{group}={name}: there is no such choice; there are {options}; {where_to_add(group, name, own)}"
     return _short(f"{key}: {' '.join(lines)}" if key else " ".join(lines) or type(error).__name__)
 

@@ -15,8 +15,14 @@ def suggestion(key: str) -> str:
     if key in _known():
         return " with the choices made here"
     ending = [known for known in _known() if known.endswith(f".{key}")]
-    close = ending if len(ending) == 1 else difflib.get_close_matches(key[:200], sorted(_known()), n=1)
+    near = difflib.get_close_matches(key[:200], sorted(_known()), n=3)
+    alike = [known for known in near if difflib.get_close_matches(_last(key), [_last(known)], cutoff=0.5)]
+    close = ending if len(ending) == 1 else alike
     return f"; did you mean {close[0]}?" if close else ""
+
+
+def _last(key: str) -> str:
+    return key[:200].rpartition(".")[2]
 
 
 @lru_cache(maxsize=1)

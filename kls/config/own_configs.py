@@ -7,7 +7,7 @@ FOLDER/model/x.yaml is model=x, and so for every group; FOLDER/sweeps/x.yaml is 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -43,6 +43,9 @@ def check_file(path: Path, group: str, text: str, content: Mapping[Any, Any]) ->
     if group in GLOBAL:
         check_header(path, text)
         return
+    defaults = content.get("defaults")
+    if isinstance(defaults, Sequence) and not isinstance(defaults, str) and path.stem in defaults:
+        raise UserError(f"{path}: its defaults name itself; give it another name")
     last = group.rpartition("/")[2]
     if last in content:
         raise UserError(f"{path}: what stands there is of {last} already; leave out the line '{last}:' and its indent")
@@ -84,7 +87,8 @@ def where_to_add(group: str, name: str, own: Path | None) -> str:
 def _misplaced(group: str, name: str, own: Path | None) -> str:
     """What is to be done with a file of that name that lies where nothing is looked for; "" if there is none."""
     base = own or Path()
-    folders = [base, base / group, *_folders_in(base), *(base / conf / group for conf in ("conf", "config", "configs"))]
+    inner = _folders_in(base)
+    folders = [base / group, *(folder / group for folder in inner), base, *inner]
     there = (folder / f"{name}{suffix}" for folder in folders for suffix in (".yaml", ".yml"))
     found = next((path for path in there if path.is_file()), None)
     if found is None:

@@ -17,7 +17,8 @@ from kls.records.checked import LARGEST_YAML, parse_yaml, read_text
 from kls.records.escape import shortened
 
 Scalar = bool | int | float | str | None
-Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=100)]
+_NAME = r"[a-z][a-z0-9_]*"
+Name = Annotated[str, Field(pattern=f"^{_NAME}$", max_length=100)]
 Count = Annotated[int, Field(ge=1, le=1_000_000)]
 _Few = Field(max_length=1000)
 _LAUNCHER = re.compile(r"hydra[./]launcher(\.[a-z]\w*)?=-?\w+")
@@ -191,6 +192,8 @@ def read_study(path: Path) -> Study:
         raise UserError(f"{path}: there is no such file") from None
     if not isinstance(content, dict):
         raise UserError(f"{path}: not a study; the files of conf/study show what one holds")
+    if not re.fullmatch(_NAME, path.stem):
+        raise UserError(f"{path}: the name of a study's file must be small letters, digits and _, as my_study.yaml")
     try:
         return validate_group(Study, {"key": path.stem, **content})
     except UserError as faults:

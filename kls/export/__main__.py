@@ -35,14 +35,14 @@ def run() -> None:
     store, runs = Store(given.mlflow), read_runs(given.paths)
     for warning in runs.warnings:
         print(printable(warning))
-    counts, experiments = Counter[str](), dict[str, None]()
+    counts, experiments = Counter[str](), set[str]()
     for row in tqdm(runs.frame.to_dict("records"), disable=None, unit=" runs"):
         experiment = given.experiment or experiment_of(runs, row)
-        experiments[experiment] = None
+        experiments.add(experiment)
         record = record_of(runs, row, lambda line: tqdm.write(printable(line)))
         counts[store.put(experiment, record)] += 1
     said = ", ".join(f"{n:,} {what}" for what, n in counts.items())
-    print(printable(f"{said}; experiments: {', '.join(experiments)}"))
+    print(printable(f"{said}; experiments: {', '.join(sorted(experiments))}"))
 
 
 def main() -> None:

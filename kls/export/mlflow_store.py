@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -15,7 +15,7 @@ from kls.errors import UserError
 
 KEY, STATE = "kls.key", "kls.state"  # tags: which run it is, and what of it is there
 
-_MOST_METRICS, _MOST_OTHERS, _LONGEST = 1000, 100, 500  # of a request; characters of a parameter
+_MOST_ENTITIES, _MOST_PARAMS, _LONGEST = 1000, 100, 500  # of a request; characters of a parameter or tag
 _SQLITE = "sqlite:///"
 
 
@@ -24,7 +24,7 @@ class Record:
     """A run as MLflow takes it.
 
     key: the same whenever the run is exported. state: changes when there is more of it. started, ended: milliseconds
-    since 1970. metrics: (name, value, step). pictures: files.
+    since 1970. metrics: gives (name, value, step) of each, if it is asked. pictures: files.
     """
 
     key: str
@@ -35,7 +35,7 @@ class Record:
     ended: int | None
     params: dict[str, str]
     tags: dict[str, str]
-    metrics: Sequence[tuple[str, float, int]]
+    metrics: Callable[[], Sequence[tuple[str, float, int]]]
     pictures: Sequence[Path]
 
 
@@ -49,8 +49,8 @@ class Store:
         if find_spec("mlflow") is None:
             raise UserError("--mlflow: MLflow is not installed; pip install 'kls[mlflow]' does it")
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-        for name in ("mlflow", "alembic"):
-            logging.getLogger(name).setLevel(logging.WARNING)
+        os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")  # some 15 s; its own 7 are four minutes
+        os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = "true"  # it would print the password in it
         self._artifacts: str | None = None
         if uri.startswith(_SQLITE):
             file = Path(uri.removeprefix(_SQLITE)).absolute()
@@ -59,6 +59,8 @@ class Store:
         with self._told():
             from mlflow import MlflowClient
 
+            for name in ("mlflow", "alembic"):
+                logging.getLogger(name).setLevel(logging.WARNING)
             self._client = MlflowClient(tracking_uri=uri)
 
     def put(self, experiment: str, record: Record) -> str:
@@ -109,20 +111,20 @@ class Store:
         """All of a run; the same again changes nothing. The state comes last: it says that the rest is there."""
         from mlflow.entities import Metric, Param, RunTag
 
-        metrics = [Metric(name, value, record.started, step) for name, value, step in record.metrics]
-        for start in range(0, len(metrics), _MOST_METRICS):
-            self._client.log_batch(run_id, metrics=metrics[start : start + _MOST_METRICS])
+        metrics = [Metric(name, value, record.started, step) for name, value, step in record.metrics()]
         params = [Param(name, value[:_LONGEST]) for name, value in record.params.items()]
-        for start in range(0, len(params), _MOST_OTHERS):
-            self._client.log_batch(run_id, params=params[start : start + _MOST_OTHERS])
-        self._client.log_batch(run_id, tags=[RunTag(name, value[:_LONGEST]) for name, value in record.tags.items()])
+        while metrics or params:
+            n = _MOST_ENTITIES - len(params[:_MOST_PARAMS])
+            self._client.log_batch(run_id, metrics=metrics[:n], params=params[:_MOST_PARAMS])
+            metrics, params = metrics[n:], params[_MOST_PARAMS:]
         for picture in record.pictures:
             self._client.log_artifact(run_id, str(picture))
         if record.status == "RUNNING":
             self._client.update_run(run_id, status=record.status)
         else:
             self._client.set_terminated(run_id, record.status, record.ended)
-        self._client.set_tag(run_id, STATE, record.state)
+        tags = [RunTag(name, value[:_LONGEST]) for name, value in (*record.tags.items(), (STATE, record.state))]
+        self._client.log_batch(run_id, tags=tags)
 
     @contextmanager
     def _told(self) -> Iterator[None]:

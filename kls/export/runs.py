@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import math
+import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ from kls.config.flat_settings import shown
 from kls.errors import UserError
 from kls.export.mlflow_store import Record
 from kls.records import names
-from kls.records.escape import one_line
+from kls.records.escape import one_line, shortened
 
 SINGLE = "kls"  # experiment of runs that are part of no sweep
 
@@ -31,7 +33,7 @@ def experiment_of(runs: Runs, row: Mapping[Any, Any]) -> str:
     sweep = runs.sweeps.get(row["sweep"])
     if sweep is None:
         return SINGLE
-    return sweep.called or one_line(row["path"].resolve().parents[1].name) or SINGLE
+    return shortened(sweep.called or row["path"].resolve().parents[1].name) or SINGLE
 
 
 def record_of(runs: Runs, row: Mapping[Any, Any], warn: Callable[[str], None]) -> Record:
@@ -53,9 +55,9 @@ def record_of(runs: Runs, row: Mapping[Any, Any], warn: Callable[[str], None]) -
         status=_STATUS.get(row[names.STATUS], "FINISHED"),
         started=_milliseconds(row.get("started")) or 0,
         ended=_milliseconds(row.get("ended")),
-        params={key: shown(row[key]) for key in runs.settings if key in row},
+        params={_name(key): shown(row[key]) for key in runs.settings},
         tags=tags | {"kls.folder": one_line(str(place))},
-        metrics=_metrics(runs, row, path, warn),
+        metrics=partial(_metrics, runs, row, path, warn),
         pictures=pictures,
     )
 
@@ -78,7 +80,12 @@ def _metrics(
         value = row.get(key)
         if isinstance(value, int | float) and not isinstance(value, bool):
             found.append((f"final_{key}" if key in series else key, float(value), last))
-    return [each for each in found if math.isfinite(each[1])]
+    return [(_name(name), value, step) for name, value, step in found if math.isfinite(value)]
+
+
+def _name(key: str) -> str:
+    """A key as MLflow allows it; those of this project stay as they are."""
+    return re.sub(r"[^\w. -]|^\.+$", "_", key)[:200]
 
 
 def _milliseconds(text: Any) -> int | None:

@@ -41,7 +41,7 @@ class Task:
     """A step that is run once for all studies that have it.
 
     folder: <out>/steps/<step.folder>. commands: a module and its arguments, one for a sweep, one a gradient check.
-    stages: of a sweep, none for gradient checks. definition: content of the sweep's file.
+    stages: of a sweep, none for gradient checks. definition: content of the sweep's file, and a user's own beside it.
     """
 
     folder: Path
@@ -115,7 +115,7 @@ def _task(step: Step, folder: Path, settings: Sequence[str], smoke: bool, own: P
         return Task(folder, [
             ["kls.gradcheck", *where, *settings, *overrides, *small, f"hydra.run.dir={_value(folder / label)}"]
             for label, overrides in step.gradients.items()
-        ])  # fmt: skip
+        ], definition=_own_files(own, str(step.gradients), *settings) or None)  # fmt: skip
     sweeps = choices(SWEEPS, own)
     if step.sweep not in sweeps:
         raise UserError(
@@ -126,7 +126,20 @@ def _task(step: Step, folder: Path, settings: Sequence[str], smoke: bool, own: P
     stages = [small_stage(stage) for stage in stages] if smoke else stages
     overrides = [*step.overrides, *(_small_settings(stages) if smoke else ())]
     command = ["kls.train", "--multirun", *where, f"sweeps={step.sweep}", "plots=false", *settings, *overrides]
-    return Task(folder, [[*command, f"hydra.sweep.dir={_value(folder)}"]], stages, content)
+    chosen = _own_files(own, str(content), *settings, *overrides)
+    definition = {"sweep": content, "own": chosen} if chosen else content
+    return Task(folder, [[*command, f"hydra.sweep.dir={_value(folder)}"]], stages, definition)
+
+
+def _own_files(own: Path | None, *texts: str) -> dict[str, str]:
+    """The files of a user's folder that texts name, such as model=mine, and those that these name; by their places."""
+    found, left = dict[str, str](), " ".join(texts)
+    files = [path for path in sorted(own.glob("*/*.yaml")) if path.parent.name not in (STUDY, SWEEPS)] if own else []
+    while named := [path for path in files if re.search(rf"\b{re.escape(path.stem)}\b", left)]:
+        files = [path for path in files if path not in named]
+        found |= {f"{path.parent.name}/{path.name}": read_text(path, LARGEST_YAML) for path in named}
+        left = " ".join(found.values())
+    return found
 
 
 def _value(path: Path) -> str:

@@ -2,8 +2,8 @@
 
 import math
 
-from kls.analysis.comparison import Pair
 from kls.analysis.groups import modes_text
+from kls.analysis.pair import Pair
 from kls.analysis.pivot import select
 from kls.analysis.runs import Runs
 from kls.analysis.wording import capital, score_name
