@@ -106,7 +106,8 @@ RULES = [
     ("optimizer=sgd_step optimizer.schedule.every=0", "optimizer.schedule.every=0: must be greater than or equal to 1"),
     (
         "data.source=imagenet",
-        "data.source=imagenet: must be 'arrays', 'cifar10', 'cifar100', 'fashion_mnist', 'mnist', 'svhn' or 'synthetic'",
+        "data.source=imagenet: must be 'arrays', 'cifar10', 'cifar100', 'fashion_mnist', 'mnist', 'svhn' or "
+        "'synthetic'",
     ),
     ("data.n_train=0", "data.n_train=0: must be greater than or equal to 1"),
     ("data.n_val=0", "data.n_val=0: must be greater than or equal to 1"),
