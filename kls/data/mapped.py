@@ -126,14 +126,15 @@ def _open(folder: Path) -> DataSet:
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(folder))
     try:
         facts, small = checked.read_json(folder / FACTS), read_arrays(folder / SMALL)
-        shape = facts["image_shape"]
-        train, val, test = splits = [Split(_mapped(folder, name, facts["crc32"][name]), read_only(small[name])) for name in SETS]
+        splits = [Split(_mapped(folder, name, facts["crc32"][name]), read_only(small[name])) for name in SETS]
         for split in splits:
             if split.x.shape != (len(split.y), len(small["mean"])):
                 raise ValueError("its arrays do not go together")
+        (train, val, test), shape = splits, facts["image_shape"]
         data = DataSet(
-            facts["name"], train, val, test, tuple(facts["class_names"]), read_only(small["mean"]), read_only(small["sd"]),
-            facts["fingerprint"], facts["pictures_fingerprint"], shape and tuple(shape), facts["test_held_out"],
+            facts["name"], train, val, test, tuple(facts["class_names"]), read_only(small["mean"]),
+            read_only(small["sd"]), facts["fingerprint"], facts["pictures_fingerprint"], shape and tuple(shape),
+            facts["test_held_out"],
         )  # fmt: skip
     except (OSError, KeyError, TypeError, ValueError) as error:
         raise DamageError(f"{folder}: does not hold a whole data set ({error})") from None
