@@ -86,10 +86,12 @@ def kept(root: Path, key: str, size: int, build: Build) -> DataSet:
                     return _open(folder)
                 checked.set_aside(folder)
             _make(folder, size, build)
-            _forget_old(folder)
+            with suppress(OSError):
+                _forget_old(folder)
             return _open(folder)
-        except OSError as error:
-            log.info("%s: cannot be kept there (%s); each process holds its own data", folder, error.strerror or error)
+        except (OSError, DamageError) as error:
+            reason = getattr(error, "strerror", None) or error
+            log.info("%s: cannot be kept there (%s); each process holds its own data", folder, reason)
     return build()
 
 
