@@ -13,6 +13,7 @@ from kls.core.architecture import Architecture
 from kls.data.dataset import DataSet
 from kls.data.load import load_dataset
 from kls.data.source import Request
+from kls.data.standardise import Sizes
 from kls.records import names
 
 
@@ -29,9 +30,7 @@ def small_data(root: Path) -> DataSet:
     return load_dataset(
         "cifar10",
         Request(root),
-        n_train=600,
-        n_val=200,
-        n_test=200,
+        Sizes(600, 200, 200),
         split_seed=0,
         dtype=np.float64,
     )

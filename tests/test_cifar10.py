@@ -24,6 +24,7 @@ from made_up_cifar10 import (
 from kls.data.load import load_dataset
 from kls.data.source import Request
 from kls.data.sources import cifar10
+from kls.data.standardise import Sizes
 
 
 @pytest.fixture(autouse=True)
@@ -53,7 +54,7 @@ def test_python_version_with_its_array_in_fortran_order(tmp_path: Path) -> None:
 def test_load_dataset_reads_cifar10(tmp_path: Path) -> None:
     write_binary(tmp_path)
     data = load_dataset(
-        "cifar10", Request(tmp_path), n_train=12, n_val=5, n_test=3, split_seed=1, dtype=np.float64,
+        "cifar10", Request(tmp_path), Sizes(12, 5, 3), split_seed=1, dtype=np.float64,
     )  # fmt: skip
     assert data.name == "CIFAR-10"
     assert [len(split.y) for split in (data.train, data.val, data.test)] == [12, 5, 3]

@@ -18,6 +18,7 @@ from kls.data.examples import Examples
 from kls.data.load import load_dataset
 from kls.data.source import Request
 from kls.data.sources import SOURCES
+from kls.data.standardise import Sizes
 from kls.errors import UserError
 
 Array = NDArray[Any]
@@ -56,8 +57,9 @@ def refusal(path: Path, **request: Any) -> str:
 
 
 def data_of(path: Path, **changes: Any) -> DataSet:
-    sizes = {"n_train": None, "n_val": None, "n_test": None, "split_seed": 0, "dtype": np.float32}
-    return load_dataset("arrays", Request(path.parent, path=path), **(sizes | changes))
+    sizes = Sizes(*(changes.pop(key, None) for key in Sizes._fields))
+    others = {"split_seed": 0, "dtype": np.float32} | changes
+    return load_dataset("arrays", Request(path.parent, path=path), sizes, **others)
 
 
 @pytest.mark.parametrize("compressed", [True, False])
@@ -131,17 +133,12 @@ def test_validation_is_a_tenth_of_the_training_part(tmp_path: Path) -> None:
     assert (len(data.train.y), len(data.val.y)) == (27, 3)
 
 
-def test_a_test_part_is_held_out_by_class_and_seed(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_test_part_is_held_out_by_class_and_seed(tmp_path: Path) -> None:
     n = np.array([100, 50, 10])
     y = np.repeat(np.arange(3), n)
     x = np.arange(160.0)[:, np.newaxis]
     path = saved(tmp_path, x_train=x, y_train=y, x_test=None, y_test=None)
-    with caplog.at_level(logging.INFO):
-        got = load(path)
-    assert caplog.messages == [
-        f"{path} has no test part: 32 of its 160 examples, 20 % of each class, are held out as one (data.test_share, "
-        "drawn by data.seed=0)"
-    ]
+    got = load(path)
     assert got.test_held_out == 0.2
     assert np.bincount(got.test_y).tolist() == [20, 10, 2]
     assert sorted([*got.train_x[:, 0], *got.test_x[:, 0]]) == x[:, 0].tolist()
@@ -149,8 +146,17 @@ def test_a_test_part_is_held_out_by_class_and_seed(tmp_path: Path, caplog: pytes
     assert load(path).test_x.tolist() == got.test_x.tolist() != load(path, seed=1).test_x.tolist()
     assert np.bincount(load(path, test_share=0.01).test_y).tolist() == [1, 1, 1]
     assert np.bincount(load(path, test_share=0.99).train_y).tolist() == [2, 2, 2]
-    assert data_of(path).facts["test_held_out"] == 0.2
+
+
+def test_it_is_said_what_is_held_out(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO):
+        assert data_of(saved(tmp_path, x_test=None, y_test=None)).facts["test_held_out"] == 0.2
+    assert caplog.messages == [
+        "mine.npz has no test part: 20 % of each class are held out as one (data.test_share, by data.seed)"
+    ]
+    caplog.clear()
     assert "test_held_out" not in data_of(saved(tmp_path)).facts
+    assert caplog.messages == []
 
 
 def test_constant_columns_and_large_offsets(tmp_path: Path) -> None:

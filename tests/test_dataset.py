@@ -18,7 +18,7 @@ from kls.core.streams import stream
 from kls.data import standardise
 from kls.data.dataset import DataSet
 from kls.data.examples import Examples
-from kls.data.standardise import build_dataset
+from kls.data.standardise import Sizes, build_dataset
 from kls.errors import UserError
 
 N_TRAIN, N_TEST = 60, 20
@@ -42,10 +42,9 @@ def made_pictures() -> Examples:
 
 
 def build(pictures: Examples | None = None, **changes: Any) -> DataSet:
-    arguments: dict[str, Any] = {
-        "n_train": 30, "n_val": 11, "n_test": 9, "split_seed": 3, "dtype": np.float64,
-    }  # fmt: skip
-    return build_dataset(pictures or made_pictures(), **(arguments | changes))
+    sizes = {key: changes.pop(key, n) for key, n in (("n_train", 30), ("n_val", 11), ("n_test", 9))}
+    arguments: dict[str, Any] = {"split_seed": 3, "dtype": np.float64}
+    return build_dataset(pictures or made_pictures(), Sizes(**sizes), **(arguments | changes))
 
 
 def numbers(data: DataSet, x: NDArray[np.floating]) -> list[int]:

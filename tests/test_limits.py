@@ -51,7 +51,7 @@ def four_gib(monkeypatch: pytest.MonkeyPatch) -> None:
         (
             ("data.projection=0.99",), 4, 8,
             "training a network of 3 layers and 156,810 parameters for 9,000 steps, in each of 4 processes, would take "
-            "about 7.055 GiB of memory; there are 4 GiB",
+            "about 4.48 GiB of memory; there are 4 GiB",
         ),
     ],
 )  # fmt: skip

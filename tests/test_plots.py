@@ -1,5 +1,6 @@
 """Files of figures, and figures of single networks: what they show equals what they were given."""
 
+import math
 import struct
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from figures import figure_of, labels_of, legend_of, points_of, title_of
 from matplotlib.colors import to_hex
 from matplotlib.image import FigureImage, imread
 
-from kls.plots.colours import BLACK, DPI, VERMILLION
+from kls.plots.colours import BLACK, DPI, VERMILLION, WIDTH
 from kls.plots.gradient_errors import plot_gradient_errors
 from kls.plots.heatmap import plot_confusion
 from kls.plots.intervals import Point, Series, plot_intervals
@@ -173,3 +174,16 @@ def test_gradient_zeros_and_broken_values_have_a_place() -> None:
     assert labels_of(axes.child_axes[0]) == ["0", "1.0e-09", "nan", "inf", "2.0e-08"]
     (zero,) = points_of(figure_of(plot_gradient_errors, {"zero": np.zeros(3)}).axes[0], "o")
     assert zero == [0.0, 0.0]
+
+
+def test_grey_pictures_and_large_ones_are_shown(tmp_path: Path) -> None:
+    w = np.random.default_rng(3).normal(size=(20, 3))
+    tiles = weight_tiles(w, (1, 4, 5))
+    assert tiles.shape == (3, 4, 5, 3)
+    assert (tiles == tiles[..., :1]).all()
+    assert tiles[1, 2, 3, 0] == weight_tiles(w[:, 1:2], (1, 4, 5))[0, 2, 3, 0]
+    for shape, units in (((1, 300, 200), 20), ((3, 2, 3000), 2), ((1, 900, 3), 5)):
+        (image,) = figure_of(plot_weights, np.ones((math.prod(shape), units)), shape).images
+        height, width = np.shape(image.get_array())[:2]
+        assert width <= WIDTH * DPI
+        assert height < 2**15

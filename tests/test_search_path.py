@@ -11,6 +11,7 @@ from hydra.core.object_type import ObjectType
 from kls import train
 from kls.config.project import project_root
 from kls.config.search_path import FileConfigSource, ProjectSource
+from kls.data.sources import SOURCES
 
 SOURCE = ProjectSource("main", f"kls://{project_root()}")
 OWN = {
@@ -44,7 +45,7 @@ def test_groups_and_choices_of_the_project() -> None:
     assert SOURCE.list("", ObjectType.GROUP) == ["data", "model", "optimizer", "sweeps"]
     assert SOURCE.list("", ObjectType.CONFIG) == ["gradcheck", "train"]
     assert SOURCE.list("optimizer", ObjectType.GROUP) == ["schedule"]
-    assert SOURCE.list("data", None) == ["cifar10", "synthetic"]
+    assert SOURCE.list("data", None) == list(SOURCES)
     assert set(SOURCE.list("sweeps", None)) == {path.stem for path in (project_root() / "sweeps").glob("*.yaml")}
     assert SOURCE.is_config("model/_base")  # for the other files of its group
     assert not SOURCE.is_group("study")

@@ -14,6 +14,7 @@ from kls.data.dataset import DataSet
 from kls.data.load import load_dataset
 from kls.data.source import Request
 from kls.data.sources import synthetic as synthetic_source
+from kls.data.standardise import Sizes
 from kls.records.arrays import read_arrays, write_arrays
 
 
@@ -21,9 +22,7 @@ def load(root: Path, seed: int = 4) -> DataSet:
     return load_dataset(
         "synthetic",
         Request(root, seed=seed),
-        n_train=30,
-        n_val=11,
-        n_test=9,
+        Sizes(30, 11, 9),
         split_seed=3,
         dtype=np.float32,
     )

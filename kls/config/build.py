@@ -22,6 +22,7 @@ from kls.data.load import load_dataset
 from kls.data.projection import project
 from kls.data.raw_inputs import RawInputs
 from kls.data.source import Request
+from kls.data.standardise import Sizes
 from kls.errors import UserError
 
 _kept: dict[tuple[object, ...], DataSet] = {}
@@ -58,9 +59,7 @@ def _loaded(data: DataSettings, dtype: str, keep_pixels: bool) -> DataSet:
     loaded = load_dataset(
         data.source,
         Request(root, data.download, data.seed, Path(data.path) if data.path else None, data.target, data.test_share),
-        n_train=data.n_train,
-        n_val=data.n_val,
-        n_test=data.n_test,
+        Sizes(data.n_train, data.n_val, data.n_test),
         split_seed=data.split_seed,
         dtype=dtype,
     )

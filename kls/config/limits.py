@@ -33,13 +33,14 @@ def require_training(settings: Settings, runs: int = 1, processes: int = 1, max_
     """
     processes = min(processes, runs)
     members = min(max_members, -(-runs // processes))
-    each = _data(settings) + _network(settings, members) + _history(settings, members)
+    each = _of_views(settings) + _network(settings, members) + _history(settings, members)
     layers = f"{len(settings.model.hidden) + 1} layers and {parameters(settings):,} parameters"
     what = f"training {members} networks of {layers}" if members > 1 else f"training a network of {layers}"
     what += f" for {settings.steps_of(sizes_of(settings).training):,} steps"
     if processes > 1:
         what += f", in each of {processes} processes,"
-    require_memory(processes * each, what, "; hydra.launcher.max_members=1 takes less" if members > 1 else "")
+    hint = "; hydra.launcher.max_members=1 takes less" if members > 1 else ""
+    require_memory(_data(settings) + processes * each, what, hint)
 
 
 def require_runs(folder: Path, runs: Iterable[tuple[Settings, int]]) -> None:
@@ -108,14 +109,20 @@ def _itemsize(settings: Settings) -> int:
 
 
 def _data(settings: Settings) -> int:
+    """What processes share (see kls.data.mapped), and the source, which one of them reads."""
+    sizes = sizes_of(settings)
+    return sizes.sets * sizes.features * _itemsize(settings) + sizes.source * sizes.features
+
+
+def _of_views(settings: Settings) -> int:
+    """What each process makes of the inputs."""
     data, sizes = settings.data, sizes_of(settings)
     inputs = sizes.sets * sizes.features * _itemsize(settings)
-    source = sizes.source * sizes.features
     axes = 0 if data.projection is None else 3 * 8 * sizes.features**2 + inputs
     reaches = [own.reach for own in (data.augmentation, data.test_augmentation) if own.is_on]
     reaches += [] if settings.ensemble.reach is None else [settings.ensemble.reach]
     views = max(map(n_views, reaches), default=0) * sizes.features * OF_A_VIEW
-    return source + inputs + axes + views
+    return axes + views
 
 
 def _network(settings: Settings, members: int) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,8 +19,6 @@ Array = NDArray[Any]
 
 MOST_CHANNELS = 4
 LEAST = 2  # examples of a class that must be left for training and validation
-
-log = logging.getLogger("kls")
 
 
 class Part(NamedTuple):
@@ -50,10 +47,6 @@ def own_examples(
     _check_counts(path, names, labels["train"], held_out)
     if held_out is not None:
         test = _held_out(labels["train"], share, seed)
-        log.info(
-            "%s has no test part: %d of its %d examples, %g %% of each class, are held out as one (data.test_share, "
-            "drawn by data.seed=%d)", path, test.sum(), len(test), 100 * share, seed,
-        )  # fmt: skip
         for source, rows in (("test", test), ("train", ~test)):
             flat[source], labels[source] = flat["train"][rows], labels["train"][rows]
     if bool((flat["train"] == flat["train"][0]).all()):

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -16,18 +16,32 @@ from kls.data.preparation import BLOCK_ROWS, Preparation, number_moments
 from kls.errors import UserError
 
 Array = TypeVar("Array", bound=NDArray[Any])
+Inputs = NDArray[np.floating]
+# Makes the inputs (n, d) of a set, by its name, from their type and their rows in order.
+Store = Callable[[str, tuple[int, int], DTypeLike, Iterable[Inputs]], Inputs]
 
 VALIDATION = 10  # a training part is that many times the validation set that is taken from it, if no size is given
 
 
+class Sizes(NamedTuple):
+    """Of the sets that are asked for; None for all of training and test, and for the usual validation set."""
+
+    n_train: int | None
+    n_val: int | None
+    n_test: int | None
+
+
+def in_memory(name: str, shape: tuple[int, int], dtype: DTypeLike, blocks: Iterable[Inputs]) -> Inputs:
+    """A set's inputs as an array of this process."""
+    x, end = np.empty(shape, dtype), 0
+    for block in blocks:
+        x[end : end + len(block)] = block
+        end += len(block)
+    return x
+
+
 def build_dataset(
-    examples: Examples,
-    *,
-    n_train: int | None,
-    n_val: int | None,
-    n_test: int | None,
-    split_seed: int,
-    dtype: DTypeLike,
+    examples: Examples, sizes: Sizes, *, split_seed: int, dtype: DTypeLike, store: Store = in_memory
 ) -> DataSet:
     """Split and standardise examples.
 
@@ -39,11 +53,11 @@ def build_dataset(
 
     Args:
         examples: the raw source; not changed.
-        n_train: size of the training set; None for all that the validation set leaves.
-        n_val: size of the validation set; None for the source's part for it, or else a tenth of the training part.
-        n_test: size of the test set; None for all.
+        sizes: of the sets; None for all that the validation set leaves, for the source's part for validation or else a
+            tenth of the training part, and for all of the test part.
         split_seed: seed of the permutation, at least 0.
         dtype: float32 or float64, the type of `Split.x`.
+        store: keeps the inputs of a set.
 
     Raises:
         UserError: a size is below 1 or the source has fewer examples.
@@ -52,12 +66,8 @@ def build_dataset(
     val_x, val_y = (examples.val_x, examples.val_y) if own_val else (examples.train_x, examples.train_y)
     assert val_x is not None
     assert val_y is not None
-    if n_val is None:
-        n_val = len(val_x) if own_val else validation_size(len(val_x))
+    n_train, n_val, n_test = set_sizes(examples, sizes)
     taken = 0 if own_val else n_val  # from the training part
-    n_train = len(examples.train_x) - taken if n_train is None else n_train
-    n_test = len(examples.test_x) if n_test is None else n_test
-    _check_sizes(examples, n_train, n_val, n_test)
 
     order = stream(split_seed, "split").permutation(len(examples.train_x))
     val_rows, train_rows = np.arange(n_val) if own_val else order[:n_val], order[taken : taken + n_train]
@@ -65,18 +75,22 @@ def build_dataset(
     preparation = Preparation(mean, sd, np.dtype(dtype))
     digest = hashlib.sha256(f"{examples.name}\0{n_train}\0{n_val}\0{n_test}\0".encode() + examples.facts)
 
-    def split(x: NDArray[Any], y: NDArray[np.integer], rows: NDArray[np.intp]) -> Split:
+    def standardised(x: NDArray[Any], rows: NDArray[np.intp]) -> Iterator[Inputs]:
+        out = np.empty((BLOCK_ROWS, x.shape[1]), dtype)
+        for block in _blocks(x, rows):
+            digest.update(block.data)
+            preparation.standardise(block, out[: len(block)])
+            yield out[: len(block)]
+
+    def split(name: str, x: NDArray[Any], y: NDArray[np.integer], rows: NDArray[np.intp]) -> Split:
         labels = y[rows]
         digest.update(labels.data)
-        standardised = np.empty((len(rows), x.shape[1]), dtype=dtype)
-        for start, block in _blocks(x, rows):
-            digest.update(block.data)
-            preparation.standardise(block, standardised[start : start + len(block)])
-        return Split(read_only(standardised), read_only(labels.astype(np.intp)))
+        inputs = store(name, (len(rows), x.shape[1]), dtype, standardised(x, rows))
+        return Split(read_only(inputs), read_only(labels.astype(np.intp)))
 
-    train = split(examples.train_x, examples.train_y, train_rows)
-    val = split(val_x, val_y, val_rows)
-    test = split(examples.test_x, examples.test_y, np.arange(n_test))
+    train = split("train", examples.train_x, examples.train_y, train_rows)
+    val = split("val", val_x, val_y, val_rows)
+    test = split("test", examples.test_x, examples.test_y, np.arange(n_test))
     source = hashlib.sha256(f"{examples.name}\0{n_test}\0".encode() + examples.test_y[:n_test].tobytes())
     source.update(np.ascontiguousarray(examples.test_x[:n_test]).data)
     return DataSet(
@@ -89,6 +103,18 @@ def build_dataset(
 def validation_size(n: int) -> int:
     """How many of so many training examples become the validation set, if no size is given."""
     return max(n // VALIDATION, 1)
+
+
+def set_sizes(examples: Examples, asked: Sizes) -> tuple[int, int, int]:
+    """How many examples training, validation and test set have. Raises UserError: the source has fewer."""
+    n_train, n_val, n_test = asked
+    if n_val is None:
+        n_val = validation_size(len(examples.train_x)) if examples.val_x is None else len(examples.val_x)
+    if n_train is None:
+        n_train = len(examples.train_x) - (n_val if examples.val_x is None else 0)
+    n_test = len(examples.test_x) if n_test is None else n_test
+    _check_sizes(examples, n_train, n_val, n_test)
+    return n_train, n_val, n_test
 
 
 def _check_sizes(examples: Examples, n_train: int, n_val: int, n_test: int) -> None:
@@ -108,10 +134,10 @@ def _check_sizes(examples: Examples, n_train: int, n_val: int, n_test: int) -> N
             raise UserError(f"{says} {examples.name} has {n}{'' if len(asked[part]) > 1 else f' {part} {kind}'}")
 
 
-def _blocks(x: NDArray[Any], rows: NDArray[np.intp]) -> Iterator[tuple[int, NDArray[Any]]]:
-    """Yield (start, x[rows[start : start + BLOCK_ROWS]]) for the whole of `rows`."""
+def _blocks(x: NDArray[Any], rows: NDArray[np.intp]) -> Iterator[NDArray[Any]]:
+    """Yield x[rows] in blocks of `BLOCK_ROWS`."""
     for start in range(0, len(rows), BLOCK_ROWS):
-        yield start, x[rows[start : start + BLOCK_ROWS]]
+        yield x[rows[start : start + BLOCK_ROWS]]
 
 
 def _moments(x: NDArray[Any], rows: NDArray[np.intp]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -132,7 +158,7 @@ def _byte_moments(x: NDArray[np.uint8], rows: NDArray[np.intp]) -> tuple[NDArray
     """
     total = np.zeros(x.shape[1], dtype=np.int64)
     total_squares = np.zeros(x.shape[1], dtype=np.int64)
-    for _, block in _blocks(x, rows):
+    for block in _blocks(x, rows):
         total += block.sum(axis=0, dtype=np.uint32)
         total_squares += np.square(block, dtype=np.uint16).sum(axis=0, dtype=np.uint32)
     n = len(rows)
