@@ -115,9 +115,7 @@ def test_the_process_is_left_as_it_was(tmp_path: Path) -> None:
 def test_the_first_call_of_a_process_leaves_it_too(tmp_path: Path) -> None:
     code = (
         "import logging, os, sys, kls\n"
-        "def state():\n"
-        "    root = logging.root\n"
-        "    return logging.raiseExceptions, root.handlers, root.level, sys.argv, {**os.environ}\n"
+        "def state(): return logging.raiseExceptions, logging.root.handlers[:], sys.argv, {**os.environ}\n"
         "before = state()\n"
         "try: kls.run(['lam=-1'])\n"
         "except kls.UserError as error: print(error, state() == before)"
