@@ -25,7 +25,8 @@ from sklearn.preprocessing import MinMaxScaler
 from kls import KLayerClassifier, fit_population
 
 X, Y = make_classification(230, 12, n_informative=8, n_redundant=0, n_classes=3, n_clusters_per_class=1, random_state=1)
-SMALL: dict[str, Any] = {"hidden": (12, 8), "epochs": 6, "batch_size": 40, "random_state": 3, "dtype": "float64"}
+SMALL: dict[str, Any] = {"hidden": (12, 8), "epochs": 6, "batch_size": 40, "optimizer": "adam", "lam": 1e-3,
+    "random_state": 3, "dtype": "float64"}  # fmt: skip
 
 CHECKS = """
 import warnings
@@ -33,7 +34,7 @@ from collections import Counter
 from sklearn.utils.estimator_checks import check_estimator
 from kls import KLayerClassifier
 warnings.simplefilter("ignore")  # of what a check is about
-for parameters in ({}, {"bn": False, "optimizer": "sgd", "validation_fraction": 0.2, "evaluations": 3}):
+for parameters in ({}, {"bn": False, "optimizer": "adam", "validation_fraction": 0.2, "evaluations": 3}):
     found = check_estimator(KLayerClassifier(epochs=60, **parameters), on_skip=None, on_fail="raise")
     print(dict(Counter(check["status"] for check in found)))
 """

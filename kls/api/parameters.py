@@ -17,7 +17,7 @@ from kls.core.architecture import Architecture
 from kls.core.population import Member
 from kls.errors import UserError
 
-_TOP_RATES = {"adam": 0.01, "sgd": 0.1}
+_ADAM, _SGD, _SGD_WITH_BN = 0.01, 0.1, 0.3  # learning rates where none is given
 _LOWEST = 1e-4  # of a cycle's rates over the highest
 
 
@@ -29,7 +29,7 @@ class Parameters(Group):
     lam: NonNegative
     epochs: Count
     batch_size: Count
-    optimizer: Literal["adam", "sgd"]
+    optimizer: Literal["sgd", "adam"]
     eta: Positive | None
     cycles: Count | None
     dropout: Rate
@@ -65,7 +65,8 @@ class Parameters(Group):
 
     def optimizer_settings(self, n_steps: int) -> AnyOptimizer:
         """The optimizer with the schedule of so many steps."""
-        eta = _TOP_RATES[self.optimizer] if self.eta is None else self.eta
+        usual = _ADAM if self.optimizer == "adam" else _SGD_WITH_BN if self.bn else _SGD
+        eta = usual if self.eta is None else self.eta
         schedule: AnySchedule
         if self.cycles is None:
             schedule = ConstantSettings(kind="constant", eta=eta, epochs=None, steps=n_steps)
