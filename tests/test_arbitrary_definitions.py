@@ -88,6 +88,7 @@ def test_settings_with_anything_in_some_places(choices: tuple[str, ...], data: s
         node[last] = data.draw(VALUES)
     found = attempt(Settings, config)
     if found is not None:
+        assert found.n_steps is not None
         assert 1 <= found.n_steps <= 10**8
         assert Settings.model_validate_json(found.model_dump_json()) == found
 

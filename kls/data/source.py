@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kls.data.examples import Examples
+from kls.records.escape import shortened
+
+LONGEST_SHOWN = 200  # characters of what is given in a message
 
 
 @dataclass(frozen=True)
@@ -30,7 +33,7 @@ def refuse_a_file(path: str | None, target: str | None) -> None:
     """Raises ValueError if a file is named, of a source that reads none of the user's."""
     if path is not None or target is not None:
         given = f"path={path}" if path is not None else f"target={target}"
-        raise ValueError(f"{given} is for files of your own: take data=arrays")
+        raise ValueError(f"{shortened(given, LONGEST_SHOWN)} is for files of your own: take data=arrays")
 
 
 @dataclass(frozen=True)
