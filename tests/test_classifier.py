@@ -35,7 +35,7 @@ from sklearn.utils.estimator_checks import check_estimator
 from kls import KLayerClassifier
 warnings.simplefilter("ignore")  # of what a check is about
 for parameters in ({}, {"bn": False, "optimizer": "adam", "validation_fraction": 0.2, "evaluations": 3}):
-    found = check_estimator(KLayerClassifier(epochs=60, **parameters), on_skip=None, on_fail="raise")
+    found = check_estimator(KLayerClassifier(epochs=30, **parameters), on_skip=None, on_fail="raise")
     print(dict(Counter(check["status"] for check in found)))
 """
 
@@ -120,6 +120,12 @@ def test_the_same_seeds_give_the_same_bits_and_others_do_not() -> None:
 def test_mini_batches_are_equal_and_at_most_as_large_as_asked(n: int, batch_size: int, bn: bool, batches: int) -> None:
     parameters = small(batch_size=batch_size, bn=bn)._checked()
     assert parameters.n_batches(n) == batches
+
+
+def test_the_penalty_falls_with_the_number_of_examples() -> None:
+    usual = KLayerClassifier()._checked()
+    assert [usual.member(0, 1, n).lam for n in (10, 2500, 5000, 50_000)] == [0.1, 0.1, 0.05, 0.005]
+    assert small(lam=0.2)._checked().member(0, 1, 10**6).lam == 0.2
 
 
 def test_history() -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -51,8 +53,6 @@ def no_data(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
 def test_predictions_are_those_of_evaluate_to_the_bit(
     overrides: tuple[str, ...], raw: tuple[Array, Array], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import json
-
     x, y = raw
     folder = trained(tmp_path, *SMALL, *overrides)
     assert evaluate_in(tmp_path, str(folder)).status == 0
@@ -136,7 +136,7 @@ def test_what_is_not_there_is_told_in_one_line(finished_run: Path, raw: tuple[Ar
     assert told() == f"{path}: is no record of inputs (sd does not fit the others)"
     write_arrays(path, arrays | {"data_fingerprint": np.array("0" * 16)})
     known = metrics_of(folder)["data_fingerprint"]
-    assert told() == f"{path}: is of the data 0000000000000000; the run's are {known}"
+    assert told() == f"{path}: is of the data '0000000000000000'; the run's are {known!r}"
     write_arrays(path, arrays | {"axes": np.eye(3072, 5, dtype=np.float32)})
     assert told().startswith(f"{folder / 'last.npz'}: does not fit the run's settings (W1 is float32 (3072, 20)")
     path.unlink()
@@ -160,15 +160,15 @@ def test_a_run_that_goes_on_gets_the_file(stopped: Path, finished_run: Path) -> 
 
 def test_the_runs_of_a_sweep_share_one_file(cifar_root: Path, tmp_path: Path) -> None:
     """Those of a population, and others of the same stage whose inputs are the same."""
-    folder = swept(tmp_path, "lam=choice(0.1,0.2)", "model.hidden=choice([6],[4])", "data.split_seed=range(2)")
+    folder = swept(tmp_path, "lam=choice(0.1,0.2)", "model.hidden=choice([6],[4])")
     (stage,) = [path.parent for path in folder.glob("*/0")]
-    files = {job: (job / names.INPUTS).stat() for job in job_folders(folder, stage.name)}
-    seeds = {job: kls.load(job).config["data"]["split_seed"] for job in files}
-    for seed in (0, 1):
-        of_seed = [stat for job, stat in files.items() if seeds[job] == seed]
-        assert len(of_seed) == 4
-        assert len({stat.st_ino for stat in of_seed}) == 1
-        assert {stat.st_nlink for stat in of_seed} == {4}
+    files = [(job / names.INPUTS).stat() for job in job_folders(folder, stage.name)]
+    assert [stat.st_nlink for stat in files] == [4] * 4
+    assert len({stat.st_ino for stat in files}) == 1
+    other = replace(run_inputs.read_inputs(stage / "0", kls.load(stage / "0")._settings), class_names=("a", "b"))
+    (stage / "4").mkdir()
+    run_inputs.put_inputs(other, [stage / "4"])
+    assert (stage / "4" / names.INPUTS).stat().st_nlink == 1
 
 
 def test_without_links_each_run_has_its_own(

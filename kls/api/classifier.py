@@ -36,9 +36,9 @@ class KLayerClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
         Units of each hidden layer; empty for a linear classifier.
     bn : bool, "before" or "after", default=True
         Batch norm of each hidden layer, before (True) or after its activation.
-    lam : float, default=0.03
-        L2 factor: cost = cross-entropy + lam * sum of squared weights; some 0.1 for hundreds of examples, 0.005 for
-        tens of thousands.
+    lam : float, optional
+        L2 factor: cost = cross-entropy + lam * sum of squared weights; by default 0.1, and 250 / n for more than 2,500
+        examples.
     epochs : int, default=100
         Passes through the examples.
     batch_size : int, default=100
@@ -102,7 +102,7 @@ class KLayerClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
         hidden: Sequence[int] = (50, 50),
         *,
         bn: bool | str = True,
-        lam: float = 0.03,
+        lam: float | None = None,
         epochs: int = 100,
         batch_size: int = 100,
         optimizer: str = "sgd",

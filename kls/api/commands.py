@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from kls.api.tables import runs
 from kls.api.trained_run import Run, load
 from kls.config.process_state import process_state_kept
 from kls.errors import UserError
+
+_ONE_AT_A_TIME = threading.RLock()  # Hydra and logging are of the whole process
 
 
 def run(overrides: Iterable[str] = (), *, config_dir: str | Path | None = None) -> Run:
@@ -76,7 +79,7 @@ def _train(overrides: Iterable[str], config_dir: str | Path | None, *flags: str)
         if not isinstance(override, str) or override.startswith("-"):
             raise UserError(f"{override}: must be a setting or a choice, such as lam=1e-3; config_dir= names a folder")
     own = [] if config_dir is None else ["--config-dir", str(config_dir)]
-    with process_state_kept():
+    with _ONE_AT_A_TIME, process_state_kept():
         from kls.sweep.training_command import run_training
 
         return run_training([*flags, *own, *given])

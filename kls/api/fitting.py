@@ -65,7 +65,7 @@ def fit_networks(
     with _controller().limit(limits=shared.threads):
         population = Population(
             architecture,
-            [member.member(seed, n_steps) for member, seed in zip(members, seeds, strict=True)],
+            [member.member(seed, n_steps, len(train.x)) for member, seed in zip(members, seeds, strict=True)],
             shared.optimizer_settings(n_steps).make,
             batches,
         )

@@ -41,7 +41,7 @@ def load(folder: str | Path, checkpoint: Checkpoint = "last") -> Run:
     kls.UserError
         There is no run, or its settings are damaged. What predictions need is read by the first one.
     """
-    return Run(Path(folder), checkpoint)
+    return Run(Path(folder).expanduser(), checkpoint)
 
 
 class Run:

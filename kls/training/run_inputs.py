@@ -77,7 +77,7 @@ def read_inputs(folder: Path, settings: Settings) -> RawInputs:
         raise DamageError(f"{path}: is no record of inputs ({error})") from None
     known = RunFolder(folder).read_metrics().get("data_fingerprint", inputs.fingerprint)
     if known != inputs.fingerprint:
-        raise DamageError(f"{path}: is of the data {inputs.fingerprint[:20]}; the run's are {known}")
+        raise DamageError(f"{path}: is of the data {inputs.fingerprint[:20]!r}; the run's are {known!r}")
     return inputs
 
 
