@@ -105,6 +105,7 @@ def test_torch_does_the_same_training(bn: bool) -> None:
 
 
 @pytest.mark.parametrize(("bn", "members"), [(False, 1), (True, 1), (True, 3)])
+@pytest.mark.slow
 def test_jax_does_the_same_training(bn: bool, members: int) -> None:
     pytest.importorskip("jax", exc_type=ImportError)
     layers, _ = trained("jax", task(bn, members))

@@ -17,6 +17,8 @@ from kls import aggregate
 from kls.records import checked, names
 from kls.report import __main__ as report
 
+pytestmark = pytest.mark.slow
+
 
 def write_checked(folder: Path) -> None:
     """The records of a made-up run again, with checksums."""

@@ -53,6 +53,7 @@ CASES = [
 
 
 @pytest.mark.parametrize(("model", "placement"), CASES)
+@pytest.mark.slow
 def test_every_model_passes(model: str, placement: str | None, cifar_root: Path, tmp_path: Path) -> None:
     place = [f"model.bn.placement={placement}"] if placement else []
     outcome, rows = check(tmp_path, *TINY, f"model={model}", *place)

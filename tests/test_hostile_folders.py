@@ -23,6 +23,8 @@ from kls.data.sources import synthetic
 from kls.report import __main__ as report
 from kls.study import __main__ as study
 
+pytestmark = pytest.mark.slow
+
 tried: list[str] = []
 
 READERS: dict[str, Callable[[Path, Path], tuple[Callable[[], None], tuple[str, ...]]]] = {

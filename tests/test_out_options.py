@@ -107,6 +107,7 @@ OTHERS: dict[str, ModuleType] = {
 
 
 @pytest.mark.parametrize("name", OTHERS)
+@pytest.mark.slow
 def test_files_of_others_are_kept(name: str, cwd: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kls.report.pictures, "FORMATS", ("png",))
     if name.endswith(".png"):

@@ -104,6 +104,7 @@ def test_an_own_sweep_of_an_own_model(launcher: str, cifar_root: Path, folder: P
     assert sweep_in(folder, "resume=sweep", "--config-dir", "own").status == 0
 
 
+@pytest.mark.slow
 def test_an_own_study_with_an_own_sweep(cifar_root: Path, folder: Path) -> None:
     asked = ("own/study/question.yaml", "--out", "out")
     planned = study_in(folder, *asked, "--dry-run").out

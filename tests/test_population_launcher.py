@@ -80,6 +80,7 @@ class TestLaunching(LauncherTestSuite):
 
 
 @pytest.mark.parametrize(("task_launcher_cfg", "extra_flags"), [(POPULATION, ["-m"])])
+@pytest.mark.slow
 class TestIntegration(IntegrationTestSuite):
     """The same in processes of their own, with names of jobs and working folders."""
 

@@ -102,6 +102,7 @@ def test_random_draws_do_not_depend_on_the_batches() -> None:
 
 
 @pytest.mark.parametrize("name", MAKERS)
+@pytest.mark.slow
 def test_trials_that_were_left_while_they_were_drawn_go_on_as_they_began(name: str, tmp_path: Path) -> None:
     storage = optuna.storages.RDBStorage("sqlite://", {"creator": lambda: unsynced(tmp_path / "study.db")})
     study = optuna.create_study(study_name="left", storage=storage, direction="maximize", sampler=MAKERS[name]())
@@ -238,6 +239,7 @@ def test_quasi_random_points_fill_the_space_evenly() -> None:
         ("CmaEsSampler", {"with_margin": True, "popsize": 4}),
     ],
 )
+@pytest.mark.slow
 def test_trials_that_were_left_with_their_values_take_nothing_from_later_ones(
     name: str, arguments: dict[str, Any], tmp_path: Path
 ) -> None:

@@ -45,6 +45,7 @@ def page(out: Path) -> Page:
 
 
 @pytest.mark.parametrize("name", ["made_up", "."])
+@pytest.mark.slow
 def test_a_page_needs_nothing_else(out: Path, name: str) -> None:
     Page(out / name / "report.html").check_alone()
 

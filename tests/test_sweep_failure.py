@@ -54,6 +54,7 @@ def absent(cifar_root: Path, i: int) -> str:
 
 
 @pytest.mark.parametrize("launcher", LAUNCHERS)
+@pytest.mark.slow
 def test_a_job_without_its_data(launcher: str, cifar_root: Path, tmp_path: Path) -> None:
     outcome = sweep_in(tmp_path, *TINY, LAUNCHERS[launcher], FOLDER, f"data.root={roots(cifar_root, 3)}")
     assert (outcome.err, outcome.status) == ("", 0)
@@ -193,6 +194,7 @@ def stopped(_stopped: Path) -> Iterator[Path]:
 
 
 @pytest.mark.parametrize("name", ["history.csv", "last.npz", "best.npz", "metrics.json", "config.yaml"])
+@pytest.mark.slow
 def test_damage_to_one_member_is_made_good(name: str, stopped: Path, whole: Path) -> None:
     """All go on together from the newest step that all have a checkpoint of, which may be the first."""
     path = stopped / "grid" / "1" / name
@@ -208,6 +210,7 @@ def test_damage_to_one_member_is_made_good(name: str, stopped: Path, whole: Path
 
 @pytest.mark.parametrize("name", ["study.db", "sweep.json", "grid/trials.json", "grid/populations.json"])
 @pytest.mark.parametrize("damage", ["missing", "empty", "cut", "zeros", "flip"])
+@pytest.mark.slow
 def test_damage_to_records_of_the_sweep_is_made_good(name: str, damage: str, stopped: Path, whole: Path) -> None:
     path = stopped / name
     content = path.read_bytes()

@@ -266,6 +266,7 @@ def test_every_file_has_its_test() -> None:
 
 
 @pytest.mark.parametrize("name", STAGES)
+@pytest.mark.slow
 def test_stages_jobs_and_lengths(name: str, planned: Callable[..., Plan]) -> None:
     plan = planned(name)
     assert [stage for stage, _ in plan] == [s.model_copy(update={"seed": i}) for i, s in enumerate(STAGES[name])]

@@ -39,6 +39,7 @@ def contents(folder: Path) -> tuple[list[Path], dict[str, str]]:
         ("hydra.run.dir=.", "hydra.output_subdir=src", *NOWHERE),
     ],
 )
+@pytest.mark.slow
 def test_a_run_that_fails_leaves_a_users_folder_as_it_was(arguments: tuple[str, ...], project: Path) -> None:
     before = contents(project)
     outcome = python(project, "-m", "kls.train", *arguments)
