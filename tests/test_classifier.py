@@ -124,8 +124,8 @@ def test_mini_batches_are_equal_and_at_most_as_large_as_asked(n: int, batch_size
 
 def test_the_penalty_falls_with_the_number_of_examples() -> None:
     usual = KLayerClassifier()._checked()
-    assert [usual.member(0, 1, n).lam for n in (10, 2500, 5000, 50_000)] == [0.1, 0.1, 0.05, 0.005]
-    assert small(lam=0.2)._checked().member(0, 1, 10**6).lam == 0.2
+    assert [usual.member(0, 1, n).lam for n in (10, 1250, 5000, 50_000)] == [0.2, 0.2, 0.05, 0.005]
+    assert small(lam=0.3)._checked().member(0, 1, 10**6).lam == 0.3
 
 
 def test_history() -> None:

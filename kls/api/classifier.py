@@ -37,7 +37,7 @@ class KLayerClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  #
     bn : bool, "before" or "after", default=True
         Batch norm of each hidden layer, before (True) or after its activation.
     lam : float, optional
-        L2 factor: cost = cross-entropy + lam * sum of squared weights; by default 0.1, and 250 / n for more than 2,500
+        L2 factor: cost = cross-entropy + lam * sum of squared weights; by default 0.2, and 250 / n for more than 1,250
         examples.
     epochs : int, default=100
         Passes through the examples.
