@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import yaml
 
 from kls.records import names
-from kls.records.atomic import write_csv
 
 FINGERPRINT = "00112233aabbccdd"
 NETWORKS: dict[str, tuple[list[int], bool]] = {
@@ -124,7 +124,8 @@ def make_run(
         content |= {key: guess for key in content if key.endswith("loss") and status == names.DIVERGED}
     (folder / names.METRICS).write_text(json.dumps(content | (metrics or {})))
     if history:
-        write_csv(folder / names.HISTORY, [_evaluation(i, i / history, score or 0.0) for i in range(history + 1)])
+        rows = [_evaluation(i, i / history, score or 0.0) for i in range(history + 1)]
+        pd.DataFrame(rows).to_csv(folder / names.HISTORY, index=False)
     return folder
 
 

@@ -10,7 +10,7 @@ from made_up_runs import make_run, make_sweep
 
 from kls.config.study_file import Study
 from kls.plots.gradient_errors import plot_gradient_errors
-from kls.records.atomic import write_csv
+from kls.records.checked import write_csv
 
 NAUGHTY = "<script>alert('x')</script> & \"quotes\" | _bars_"
 NETWORKS = {  # test accuracies by seed

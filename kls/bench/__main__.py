@@ -53,7 +53,8 @@ def run(argv: Sequence[str]) -> None:
 
     from kls.bench import sweeps, training
     from kls.plots.intervals import Point, Series, plot_intervals
-    from kls.records.atomic import write_json, write_text
+    from kls.records.atomic import write_text
+    from kls.records.checked import write_json
     from kls.records.environment import describe
 
     tasks = training.tasks(options.only)

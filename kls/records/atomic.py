@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
-import json
-import math
 import os
 import re
 import secrets
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
-
-import numpy as np
 
 _TEMPORARY = re.compile(r"\.tmp-(?P<where>[0-9a-f]{8})-(?P<pid>\d{1,10})-[0-9a-f]{8}-.")
 _UNKNOWN = "0" * 8
@@ -117,47 +110,6 @@ def write_bytes(path: Path | str, data: bytes) -> None:
 def write_text(path: Path | str, text: str) -> None:
     """Write `text` to `path` as UTF-8, whole or not at all; line ends stay as given."""
     write_bytes(path, text.encode("utf-8"))
-
-
-def write_json(path: Path | str, obj: Any) -> None:
-    """Write `obj` to `path` as JSON, whole or not at all.
-
-    `obj` is made of dicts, lists, tuples, strings, numbers (Python's or NumPy scalars), booleans and
-    None. JSON (RFC 8259, section 6) has no NaN and no infinity: both become null.
-
-    Raises:
-        TypeError: `obj` holds something else.
-    """
-    write_text(path, json.dumps(plain(obj), allow_nan=False, ensure_ascii=False, indent=2) + "\n")
-
-
-def write_csv(
-    path: Path | str, rows: Sequence[Mapping[str, Any]], columns: Sequence[str] | None = None
-) -> None:
-    """Write `rows` to `path` as CSV with a header, whole or not at all.
-
-    `columns` are the keys to write, those of the first row if not given. Floats are written by `repr`,
-    so that reading them gives the same bits.
-    """
-    text = io.StringIO()
-    columns = columns or list(rows[0])
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows([row[column] for column in columns] for row in rows)
-    write_text(path, text.getvalue())
-
-
-def plain(obj: Any) -> Any:
-    """As JSON has it: NumPy's scalars become Python's, tuples lists, NaN and infinity None."""
-    if isinstance(obj, np.generic):
-        obj = obj.item()
-    if isinstance(obj, dict):
-        return {key: plain(value) for key, value in obj.items()}
-    if isinstance(obj, list | tuple):
-        return [plain(value) for value in obj]
-    if isinstance(obj, float) and not math.isfinite(obj):
-        return None
-    return obj
 
 
 def _fsync_folder(folder: Path) -> None:

@@ -11,16 +11,18 @@ import hashlib
 import io
 import json
 import logging
+import math
 import re
 import stat
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import yaml
 
 from kls.errors import DamageError
-from kls.records.atomic import plain, write_text
+from kls.records.atomic import write_text
 
 CHECKSUM = "checksum"
 _FIRST_LINE = re.compile(r"# checksum ([0-9a-f]{64})\n")
@@ -32,8 +34,12 @@ log = logging.getLogger("kls")
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """A dict as JSON (see `kls.records.atomic.write_json` for what it may hold), whole or not at all."""
-    content = plain(dict(content))
+    """A dict as JSON, whole or not at all.
+
+    It is made of dicts, lists, tuples, texts, numbers (Python's or NumPy's scalars), booleans and None. JSON (RFC 8259,
+    section 6) has no NaN and no infinity: both become null. Raises TypeError where it holds something else.
+    """
+    content = _plain(dict(content))
     text = json.dumps({**content, CHECKSUM: _json_digest(content)}, allow_nan=False, ensure_ascii=False, indent=2)
     write_text(path, text + "\n")
 
@@ -74,6 +80,19 @@ def read_json_twice(path: Path) -> dict[str, Any]:
     log.warning("%s: restored from its copy", path)
     write_json(path, content)
     return content
+
+
+def _plain(obj: Any) -> Any:
+    """As JSON has it: NumPy's scalars become Python's, tuples lists, NaN and infinity None."""
+    if isinstance(obj, np.generic):
+        obj = obj.item()
+    if isinstance(obj, dict):
+        return {key: _plain(value) for key, value in obj.items()}
+    if isinstance(obj, list | tuple):
+        return [_plain(value) for value in obj]
+    if isinstance(obj, float) and not math.isfinite(obj):
+        return None
+    return obj
 
 
 def _copy(path: Path) -> Path:
