@@ -117,11 +117,10 @@ class Run:
 
     def __repr__(self) -> str:
         metrics = self.metrics
-        scores = ", ".join(
-            f"{split} {metrics[key]:.2%}" for split in ("val", "test") if metrics.get(key := f"{split}_accuracy")
-        )
-        words = f"{network_name(self._settings)} on {metrics.get('data')}, {metrics.get(names.STATUS)}"
-        return f"Run({str(self.folder)!r}: {words}{f', {scores}' if scores else ''})"
+        keys = {split: names.metric(split, "accuracy") for split in names.SPLITS[1:]}
+        scores = [f"{split} {metrics[key]:.2%}" for split, key in keys.items() if metrics.get(key) is not None]
+        words = [f"{network_name(self._settings)} on {metrics.get('data')}", str(metrics.get(names.STATUS)), *scores]
+        return f"Run({str(self.folder)!r}: {', '.join(words)})"
 
     @cached_property
     def _inputs(self) -> RawInputs:
