@@ -77,7 +77,7 @@ def run(argv: Sequence[str]) -> None:
     if augmented["share"]:
         print(f"{augmented['share']:.0%} of the test pictures augmented: {_augmentation_text(augmented)}")
     print(tabulate(_rows(report["splits"]), headers=["split", "pictures", "accuracy", "loss", "cost"]))
-    classes = [(name, f"{accuracy:.2%}") for name, accuracy in report["class_accuracy"].items()]
+    classes = [(name, "-" if share is None else f"{share:.2%}") for name, share in report["class_accuracy"].items()]
     print(tabulate(classes, headers=["test class", "accuracy"], colalign=("left", "right")))
     name = _name(options, augmentation)
     written = options.folder / f"evaluation{name}.json", options.folder / f"confusion{name}.png"

@@ -8,6 +8,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,7 @@ SMALL = (
     "optimizer.schedule.n_s=4", "optimizer.schedule.cycles=1", "data.n_train=120", "data.n_val=40", "data.n_test=40",
     "evaluation.n_train=40", "batch_size=20", "progress=false",
 )  # fmt: skip
-PLACE = re.compile(r"outputs/(?:\w+/)?\d{4}-\d\d-\d\d(?:/|_)\d\d-\d\d-\d\d(?:/\w+/\d+)?")  # of a run, as an example
+PLACE = re.compile(r"outputs/([a-z]\w+/)?(?:\d{4}-\d\d-\d\d/)?\d\d-\d\d-\d\d(/\w+/\d+)?")  # of a run, as an example
 
 pytestmark = pytest.mark.slow
 
@@ -54,14 +55,16 @@ def folder(cifar_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def run_of(folder: Path) -> str:
-    """A run that an earlier command left."""
-    return min(path.parent for path in folder.glob("outputs/**/metrics.json")).relative_to(folder).as_posix()
+def run_of(folder: Path, place: re.Match[str]) -> str:
+    """The first run that an earlier command left in a place such as outputs/2026-11-20/12-00-00."""
+    name, trial = place.groups(default="")
+    found = [path.parent for path in folder.glob(f"outputs/{name}**/metrics.json")]
+    return min(path.relative_to(folder).as_posix() for path in found if path.as_posix().endswith(trial))
 
 
 def small(line: str, folder: Path) -> list[str]:
     """The words of a command, with what makes it small."""
-    words = shlex.split(PLACE.sub(lambda _: run_of(folder), line))
+    words = shlex.split(PLACE.sub(partial(run_of, folder), line))
     words = words[2:] if words[:2] == ["python", "-m"] else words
     assert words[0] == "kls" or words[0].startswith("kls."), line
     name, *rest = words[1:] if words[0] == "kls" else [words[0].removeprefix("kls."), *words[1:]]
@@ -87,7 +90,7 @@ def test_python(text: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.chdir(folder)
     x = np.load("digits.npz")["x_train"]
     names = {"x": x, "y": np.load("digits.npz")["y_train"]}
-    exec(compile(PLACE.sub(lambda _: run_of(folder), text), "page", "exec"), names)
+    exec(compile(PLACE.sub(partial(run_of, folder), text), "page", "exec"), names)
     if "labels" in names:
         assert len(names["labels"]) == len(x)
 
