@@ -40,7 +40,7 @@ def write(folder: Path, shape: tuple[int, ...] = (6,), n: int = 120, name: str =
 def test_a_run_on_rows(tmp_path: Path) -> None:
     path = write(tmp_path / "work")
     (tmp_path / "work" / "below").mkdir()
-    folder = trained(tmp_path / "work" / "below", *OWN, "data.path=../work/../mine.npz".replace("/work/..", ""))
+    folder = trained(tmp_path / "work" / "below", *OWN, "data.path=../mine.npz")
     metrics, config = metrics_of(folder), config_of(folder)
     assert Path(config["data"]["path"]).resolve() == path
     assert Path(config["data"]["path"]).is_absolute()
