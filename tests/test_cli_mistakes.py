@@ -86,6 +86,7 @@ def test_no_folder_is_made_outside_outputs(name: str, cifar_root: Path, tmp_path
 @pytest.mark.parametrize(
     "argument", ["model=4layer", "model=9", "lam=-1", "name=2020", "data.root=???", "hydra.run.dir=/dev/null/x"]
 )
+@pytest.mark.slow
 def test_a_process_of_its_own_tells_one_line_too(argument: str, tmp_path: Path) -> None:
     outcome = python(tmp_path, "-m", "kls.train", argument)
     assert "Traceback" not in outcome.err

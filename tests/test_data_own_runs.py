@@ -147,6 +147,7 @@ def test_a_run_is_evaluated_where_the_command_says_that_the_data_are(tmp_path: P
     assert list(report["class_accuracy"]) == ["apple", "fig", "pear"]
 
 
+@pytest.mark.slow
 def test_a_sweep_on_a_table(tmp_path: Path) -> None:
     rng = np.random.default_rng(1)
     lines = ["a,b,kind"]

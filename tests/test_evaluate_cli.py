@@ -186,6 +186,7 @@ def test_augmentation_of_the_run_is_kept_and_told(cifar_root: Path, tmp_path: Pa
     assert plain["test_augmentation"]["share"] == 0.0
 
 
+@pytest.mark.slow
 def test_evaluations_that_differ_have_files_of_their_own(folder: Path) -> None:
     common = ("--share", "0.5", "--translate", "1")
     for flip, reach in (("0.5", "4"), ("0", "4"), ("0.1234567", "4"), ("0.1234568", "4"), ("0.5", "3")):
@@ -250,6 +251,7 @@ def test_a_folder_that_cannot_be_written_to_costs_the_files_and_not_the_numbers(
     assert not (folder / "confusion.png").exists()
 
 
+@pytest.mark.slow
 def test_evaluation_is_the_same_in_another_process(folder: Path) -> None:
     found = report(folder)
     outcome = python(folder, "-m", "kls.evaluate", str(folder))

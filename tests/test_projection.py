@@ -53,6 +53,7 @@ def small() -> DataSet:
 
 
 @pytest.mark.parametrize("share", [0.5, 0.9, 0.99])
+@pytest.mark.slow
 def test_as_few_axes_as_hold_the_share(share: float, pixels: DataSet, cifar_root: Path) -> None:
     projected = project(pixels, share, cifar_root)
     s = np.linalg.svd(pixels.train.x, compute_uv=False)

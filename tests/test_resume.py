@@ -81,6 +81,7 @@ class _Crash(BaseException):
     pass
 
 
+@pytest.mark.slow
 def test_crash_at_any_write_is_made_good(finished_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The process ends when its n-th file has appeared, for every n; the resumed run is the uninterrupted one."""
     write, left, written = atomic._fsync_folder, [0], []

@@ -91,6 +91,7 @@ def test_a_study_in_pieces_equals_one_in_one_go(name: str) -> None:
         assert len({json.dumps(point) for point in params}) == 20
 
 
+@pytest.mark.slow
 def test_another_process_draws_the_same() -> None:
     code = "import json, test_samplers as t; print(json.dumps({n: t.whole(make()) for n, make in t.MAKERS.items()}))"
     ended = subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parent, capture_output=True, check=True)

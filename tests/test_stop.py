@@ -105,6 +105,7 @@ def test_a_signal_during_an_evaluation(
 
 
 @pytest.mark.parametrize("number", SIGNALS)
+@pytest.mark.slow
 def test_a_process_that_is_stopped_from_outside(number: signal.Signals, cifar_root: Path, tmp_path: Path) -> None:
     command = [sys.executable, str(SCRIPT), "11", *SMALL]
     with subprocess.Popen(

@@ -83,6 +83,7 @@ def test_a_confirmation_is_not_pruned(search: Path) -> None:
     assert rules == {"fine": "halving", "confirm": None}
 
 
+@pytest.mark.slow
 def test_tables_count_pruned_runs_and_do_not_average_them(search: Path, tmp_path: Path) -> None:
     aggregate([search], tmp_path)
     groups = pd.read_csv(tmp_path / names.GROUPS_TABLE)
