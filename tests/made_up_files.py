@@ -30,7 +30,7 @@ def pixels(n: int, *shape: int) -> Bytes:
 def idx(array: Bytes) -> bytes:
     """A file of that format, compressed."""
     sizes = b"".join(size.to_bytes(4, "big") for size in array.shape)
-    return gzip.compress(bytes([0, 0, 8, array.ndim]) + sizes + array.tobytes(), 1)
+    return gzip.compress(bytes([0, 0, 8, array.ndim]) + sizes + array.tobytes(), 1, mtime=0)
 
 
 def idx_files() -> list[bytes]:
