@@ -23,6 +23,7 @@ from kls.config.folder_names import is_folder_name
 from kls.errors import UserError
 from kls.records import checked, names
 from kls.records.escape import shortened
+from kls.records.folders import require_folder
 from kls.records.lock import is_held
 from kls.records.run_metrics import STATUSES as OF_RUNS
 from kls.records.run_metrics import check_metrics
@@ -159,8 +160,7 @@ class Entry:
 def found_below(paths: Sequence[Path]) -> list[Place]:
     """The sweeps and the runs that are part of none. Raises UserError if a path is no folder, or nothing is there."""
     for path in paths:
-        if not path.is_dir():
-            raise UserError(f"{path}: {'is not a folder' if path.exists() else 'there is no such folder'}")
+        require_folder(path)
     found = {place.folder: place for path in paths for place in _places(path)}
     if not found:
         raise UserError(f"{', '.join(map(str, paths))}: no sweeps or runs there")

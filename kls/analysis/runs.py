@@ -23,6 +23,7 @@ from kls.config.validation import validate_group
 from kls.errors import DamageError, UserError
 from kls.records import checked, names
 from kls.records.escape import one_line
+from kls.records.folders import require_folder
 from kls.records.run_folder import RunFolder
 from kls.records.run_metrics import SCORES, cells, check_metrics
 from kls.records.sweep_stages import Sweep, read_stages
@@ -102,8 +103,7 @@ def read_runs(paths: Sequence[Path]) -> Runs:
     """
     runs, sweeps, warnings, seen = list[_Run](), dict[str, Sweep](), list[str](), set[Path]()
     for path in paths:
-        if not path.is_dir():
-            raise UserError(f"{path}: {'is not a folder' if path.exists() else 'there is no such folder'}")
+        require_folder(path)
         root, prefix = path.resolve(), path if len(paths) > 1 else None
         for folder in _run_folders(path, warnings):
             resolved = root / folder.relative_to(path)

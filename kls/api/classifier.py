@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from kls.api.fitting import Examples, fit_networks, layer_of
+from kls.api.fitting import fit_networks, layer_of
 from kls.api.parameters import Parameters, checked_parameters
 from kls.config import build
 from kls.core.evaluation import probabilities
+from kls.data.dataset import Split
 from kls.data.preparation import Preparation
 
 try:
@@ -193,7 +194,7 @@ def fit_together(
     preparation = Preparation.of(x[parts[0]], shared.dtype)
     if before.get("n_features_in_") == x.shape[1]:
         preparation = replace(before["preparation_"], dtype=preparation.dtype)
-    examples = [Examples(preparation.apply(x[rows]), labels[rows]) for rows in parts]
+    examples = [Split(preparation.apply(x[rows]), labels[rows]) for rows in parts]
     starts = [_start(before, classes)] if before else []
     named = dict(zip(("train", "val"), examples, strict=False))
     fitted = fit_networks(members, seeds, order_seed, named, len(classes), starts)

@@ -5,28 +5,20 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import ThreadpoolController
 
 from kls.api.parameters import Parameters
+from kls.config import blas
 from kls.core import cross_entropy
 from kls.core.batches import Batches
 from kls.core.evaluation import evaluate
 from kls.core.population import Population
+from kls.data.dataset import Split
 
 Arrays = dict[str, NDArray[np.generic]]
 History = dict[str, list[float]]
-
-
-@dataclass(frozen=True)
-class Examples:
-    """Inputs (n, d) of one type, and labels (n,) intp."""
-
-    x: NDArray[np.floating]
-    y: NDArray[np.intp]
 
 
 @dataclass(frozen=True)
@@ -46,7 +38,7 @@ def fit_networks(
     members: Sequence[Parameters],
     seeds: Sequence[int],
     order_seed: int,
-    examples: Mapping[str, Examples],
+    examples: Mapping[str, Split],
     n_classes: int,
     starts: Sequence[Arrays],
 ) -> list[Fitted]:
@@ -62,7 +54,7 @@ def fit_networks(
     n_steps = shared.epochs * n_batches
     q = cross_entropy.targets(train.y, n_classes, shared.label_smoothing, architecture.dtype)
     batches = Batches(train.x, q, len(train.x) // n_batches, order_seed)
-    with _controller().limit(limits=shared.threads):
+    with blas.limited(shared.threads):
         population = Population(
             architecture,
             [member.member(seed, n_steps, len(train.x)) for member, seed in zip(members, seeds, strict=True)],
@@ -99,7 +91,7 @@ def layer_of(name: str) -> int:
 
 
 def _evaluate(
-    population: Population, examples: Mapping[str, Examples], histories: Sequence[History], epoch: float
+    population: Population, examples: Mapping[str, Split], histories: Sequence[History], epoch: float
 ) -> None:
     """Add a row to the histories of the members that are still there."""
     for i in population.ids:
@@ -110,8 +102,3 @@ def _evaluate(
         for k, i in enumerate(population.ids):
             histories[i].setdefault(f"{name}_loss", []).append(float(scores.loss[k]))
             histories[i].setdefault(f"{name}_accuracy", []).append(float(scores.accuracy[k]))
-
-
-@lru_cache(maxsize=1)
-def _controller() -> ThreadpoolController:
-    return ThreadpoolController()  # which takes milliseconds to find the libraries

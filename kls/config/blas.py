@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
+from functools import lru_cache
+
 import numpy as np
 from scipy.linalg import blas
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 
-def limited(threads: int) -> threadpool_limits:
+def limited(threads: int) -> AbstractContextManager[object]:
     """Context in which BLAS takes so many threads: both of them, since importing this has loaded SciPy's own."""
-    return threadpool_limits(threads)
+    return _controller().limit(limits=threads)
+
+
+@lru_cache(maxsize=1)
+def _controller() -> ThreadpoolController:
+    return ThreadpoolController()  # which takes milliseconds to find the libraries
 
 
 def add_product(x: np.ndarray, delta: np.ndarray, w: np.ndarray) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 from kls.config.project import project_root
 from kls.errors import UserError
 from kls.records.checked import LARGEST_YAML, parse_yaml, read_text
+from kls.records.folders import require_folder
 
 CONFIG_DIR = "--config-dir"
 EXPERIMENT, STUDY, SWEEPS = "experiment", "study", "sweeps"
@@ -24,8 +25,7 @@ HEADER = "# @package _global_"
 
 def check_folder(own: Path) -> None:
     """Raises UserError where there is no such folder, or a file of it has the name of another one of this project."""
-    if not own.is_dir():
-        raise UserError(f"--config-dir {own}: {'is not a folder' if own.exists() else 'there is no such folder'}")
+    require_folder(own, "--config-dir ")
     for name, path in _project_files():
         mine = own / name
         if mine.is_file() and mine.read_bytes() != path.read_bytes():

@@ -55,6 +55,15 @@ class Cifar:
     test: Mapping[str, int]
     label_bytes: int
     class_names: tuple[str, ...]
+    shape: tuple[int, int, int] = SHAPE
+
+    @property
+    def n_train(self) -> int:
+        return sum(self.train.values())
+
+    @property
+    def n_test(self) -> int:
+        return sum(self.test.values())
 
     def load(self, root: Path, download: bool = True) -> Examples:
         """Read the pictures from `root`, which they are first downloaded into if they are not there.
@@ -74,7 +83,7 @@ class Cifar:
         train_x, train_y = self._read(*found, self.train, known)
         test_x, test_y = self._read(*found, self.test, known)
         known.save()
-        return Examples(self.name, train_x, train_y, test_x, test_y, self.class_names, SHAPE)
+        return Examples(self.name, train_x, train_y, test_x, test_y, self.class_names, self.shape)
 
     def files(self, root: Path) -> list[Path]:
         """The files that `load` would read, if they are there."""

@@ -36,6 +36,7 @@ class IdxSet:
     n_train: int
     n_test: int
     class_names: tuple[str, ...]
+    shape: tuple[int, int, int] = SHAPE
 
     def load(self, root: Path, download: bool = True) -> Examples:
         """Read the pictures from `root / stem`, which files that are not there are first downloaded into.
@@ -49,7 +50,7 @@ class IdxSet:
             parts.append(_array(path, content, size))
         train_x, train_y, test_x, test_y = parts
         train_x, test_x = train_x.reshape(self.n_train, -1), test_x.reshape(self.n_test, -1)
-        return Examples(self.name, train_x, train_y, test_x, test_y, self.class_names, SHAPE)
+        return Examples(self.name, train_x, train_y, test_x, test_y, self.class_names, self.shape)
 
     def files(self, root: Path) -> list[Path]:
         return [root / self.stem / remote.name for remote in self.remotes]

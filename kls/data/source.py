@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from kls.data.examples import Examples
 from kls.records.escape import shortened
@@ -61,3 +62,34 @@ class Source:
     def kind(self) -> str:
         """What its examples are called."""
         return "examples" if self.shape is None else "pictures"
+
+
+class Published(Protocol):
+    """A data set of pictures in one of the layouts that several are published in."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def shape(self) -> tuple[int, int, int]: ...
+    @property
+    def class_names(self) -> tuple[str, ...]: ...
+    @property
+    def n_train(self) -> int: ...
+    @property
+    def n_test(self) -> int: ...
+    def load(self, root: Path, download: bool = True) -> Examples: ...
+    def files(self, root: Path) -> list[Path]: ...
+
+
+def published(made: Callable[[], Published]) -> Source:
+    """The source of a data set that ``made`` describes."""
+    known = made()
+    return Source(
+        name=known.name,
+        load=lambda request: made().load(request.root, request.download),
+        files=lambda request: made().files(request.root),
+        n_train=known.n_train,
+        n_test=known.n_test,
+        shape=known.shape,
+        n_classes=len(known.class_names),
+    )

@@ -1,4 +1,4 @@
-"""Which folders this project may write into: its own, or such as nobody has anything in that it would overwrite."""
+"""Which folders can be read, and which this project may write into: where nobody has what it would overwrite."""
 
 from __future__ import annotations
 
@@ -6,6 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from kls.errors import UserError
+
+
+def require_folder(path: Path, given: str = "") -> None:
+    """Raises UserError where there is no such folder. given: what stands before the path, such as "--config-dir "."""
+    if not path.is_dir():
+        raise UserError(f"{given}{path}: {'is not a folder' if path.exists() else 'there is no such folder'}")
 
 
 def refuse_used(folder: Path, written: Sequence[str], what: str) -> None:

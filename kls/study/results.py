@@ -11,6 +11,7 @@ from kls.config.study_file import Step
 from kls.errors import UserError
 from kls.records import checked, names
 from kls.records.escape import one_line
+from kls.records.folders import require_folder
 from kls.study.record import StepRecord, read_record
 
 _LARGEST = 2e7  # pixels of a picture
@@ -54,8 +55,7 @@ class Results:
 
     def __init__(self, out: Path) -> None:
         """Raises UserError if there is no such folder."""
-        if not out.is_dir():
-            raise UserError(f"{out}: {'is not a folder' if out.exists() else 'there is no such folder'}")
+        require_folder(out)
         self._out, self._runs = out / names.STEPS, dict[str, Runs | None]()
 
     def step(self, step: Step) -> StepResult:

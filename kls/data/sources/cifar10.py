@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from kls.data.cifar import SHAPE, Cifar, Version, records
+from kls.data.cifar import Cifar, Version, records
 from kls.data.cifar10_python import parse_python_batch
 from kls.data.download import Remote
-from kls.data.source import Source
+from kls.data.source import published
 
 REMOTE = Remote(
     "https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz",
@@ -35,12 +35,4 @@ def cifar10() -> Cifar:
     )
 
 
-SOURCE = Source(
-    name="CIFAR-10",
-    load=lambda request: cifar10().load(request.root, request.download),
-    files=lambda request: cifar10().files(request.root),
-    n_train=50_000,
-    n_test=10_000,
-    shape=SHAPE,
-    n_classes=10,
-)
+SOURCE = published(cifar10)

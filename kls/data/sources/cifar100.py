@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from kls.data.cifar import SHAPE, Cifar, Version, records
+from kls.data.cifar import Cifar, Version, records
 from kls.data.download import Remote
-from kls.data.source import Source
+from kls.data.source import published
 
 REMOTE = Remote(
     "https://www.cs.toronto.edu/~kriz/cifar-100-binary.tar.gz",
@@ -40,12 +40,4 @@ def cifar100() -> Cifar:
     )
 
 
-SOURCE = Source(
-    name="CIFAR-100",
-    load=lambda request: cifar100().load(request.root, request.download),
-    files=lambda request: cifar100().files(request.root),
-    n_train=N_TRAIN,
-    n_test=N_TEST,
-    shape=SHAPE,
-    n_classes=100,
-)
+SOURCE = published(cifar100)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from kls.data.download import Remote
-from kls.data.idx import SHAPE, IdxSet
-from kls.data.source import Source
+from kls.data.idx import IdxSet
+from kls.data.source import published
 
 BASE = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com"
 REMOTES = (
@@ -40,12 +40,4 @@ def fashion_mnist() -> IdxSet:
     return IdxSet("Fashion-MNIST", "fashion-mnist", REMOTES, N_TRAIN, N_TEST, CLASS_NAMES)
 
 
-SOURCE = Source(
-    name="Fashion-MNIST",
-    load=lambda request: fashion_mnist().load(request.root, request.download),
-    files=lambda request: fashion_mnist().files(request.root),
-    n_train=N_TRAIN,
-    n_test=N_TEST,
-    shape=SHAPE,
-    n_classes=10,
-)
+SOURCE = published(fashion_mnist)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from kls.data.download import Remote
-from kls.data.idx import SHAPE, IdxSet
-from kls.data.source import Source
+from kls.data.idx import IdxSet
+from kls.data.source import published
 
 BASE = "https://storage.googleapis.com/cvdf-datasets/mnist"
 REMOTES = (
@@ -38,12 +38,4 @@ def mnist() -> IdxSet:
     return IdxSet("MNIST", "mnist", REMOTES, N_TRAIN, N_TEST, CLASS_NAMES)
 
 
-SOURCE = Source(
-    name="MNIST",
-    load=lambda request: mnist().load(request.root, request.download),
-    files=lambda request: mnist().files(request.root),
-    n_train=N_TRAIN,
-    n_test=N_TEST,
-    shape=SHAPE,
-    n_classes=10,
-)
+SOURCE = published(mnist)
