@@ -31,7 +31,7 @@ def runs(*rows: dict[str, Any]) -> Runs:
 
 
 def holds(text: str) -> bool:
-    (found,) = matching(runs(ROW), text)
+    (found,) = matching(runs(ROW).frame, text)
     return bool(found)
 
 
@@ -98,7 +98,7 @@ def test_false_conditions(text: str) -> None:
 
 def test_a_condition_is_asked_of_each_row() -> None:
     table = runs(ROW, ROW | {"lam": 0.02}, ROW | {"model.bn.enabled": False})
-    assert matching(table, "lam < 0.01 and bn.enabled").tolist() == [True, False, False]
+    assert matching(table.frame, "lam < 0.01 and bn.enabled").tolist() == [True, False, False]
 
 
 @pytest.mark.parametrize(

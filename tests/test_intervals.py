@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from kls.errors import UserError
-from kls.sweep.intervals import Range, Trial, confirmations, edges, grid, means_over_seeds, resolve
+from kls.sweep.found import Found, Trial, means_over_seeds
+from kls.sweep.intervals import Range, confirmations, edges, grid, resolve, seeds_of, space
 from kls.sweep.stages import Parameter, Stage
 
 COARSE = [
@@ -19,8 +21,20 @@ AT_THE_TOP = [Trial(0, {"lam": 2.0}, 0.1), Trial(1, {"lam": 4.0}, 0.2), Trial(2,
 AT_THE_BOTTOM = [Trial(0, {"lam": 2.0}, 0.3), Trial(1, {"lam": 4.0}, 0.2), Trial(2, {"lam": 8.0}, 0.1)]
 
 
+def stage_of(name: str, **definition: Any) -> Stage:
+    return Stage.model_validate({"name": name, **definition})
+
+
+def found_by(trials: list[Trial], name: str = "coarse", **definition: Any) -> Found:
+    """What is known when a stage has ended, by default one that searches lam on a log scale."""
+    found = Found()
+    lam = {"lam": {"low": 1e-5, "high": 1.0, "scale": "log"}}
+    found.add(stage_of(name, **{"sampler": "random", "trials": 9, "params": lam, **definition}), trials)
+    return found
+
+
 def resolved(trials: list[Trial], **parameter: Any) -> Range:
-    return resolve("lam", Parameter.model_validate(parameter), {"coarse": trials})
+    return resolve("lam", Parameter.model_validate(parameter), found_by(trials))
 
 
 def narrowed(trials: list[Trial], scale: str = "log", **rule: Any) -> tuple[float | None, float | None, str]:
@@ -106,7 +120,7 @@ def test_intervals_end_where_the_setting_does(
 ) -> None:
     trials = [Trial(i, {name: x}, -float(i)) for i, x in enumerate(xs)]
     parameter = Parameter.model_validate({"narrow": {"from": "coarse", **rule}, "integer": name.endswith("reach")})
-    found = resolve(name, parameter, {"coarse": trials})
+    found = resolve(name, parameter, found_by(trials))
     assert (found.low, found.high) == pytest.approx(interval, rel=1e-15)
 
 
@@ -156,7 +170,7 @@ def test_edges_tell_of_best_values_at_the_end_of_what_was_tried() -> None:
 def test_a_grid_has_all_combinations_and_the_last_parameter_changes_fastest() -> None:
     listed = {"model": ["3layer", "9layer"], "sigma": [0.1, None], "seed": [0]}
     ranges = {name: Range(None, None, "linear", values, "given") for name, values in listed.items()}
-    assert grid(ranges) == [
+    assert grid(stage_of("grid", params={name: {"values": values} for name, values in listed.items()}), ranges) == [
         {"model": "3layer", "sigma": 0.1, "seed": 0},
         {"model": "3layer", "sigma": None, "seed": 0},
         {"model": "9layer", "sigma": 0.1, "seed": 0},
@@ -164,32 +178,117 @@ def test_a_grid_has_all_combinations_and_the_last_parameter_changes_fastest() ->
     ]
 
 
-def confirmed(trials: list[Trial], best: int, seeds: int) -> list[dict[str, Any]]:
-    stage = Stage.model_validate({"name": "confirm", "confirm": {"from": "fine", "best": best, "seeds": seeds}})
-    return confirmations(stage, {"fine": means_over_seeds(trials)}, {0, 2})
+def confirmed(trials: list[Trial], best: int) -> list[dict[str, Any]]:
+    stage = stage_of("confirm", confirm={"from": "coarse", "best": best, "seeds": 2})
+    points, source = confirmations(stage, found_by(means_over_seeds(trials)))
+    assert source == "the best of coarse"
+    return points
 
 
-def test_the_best_settings_are_confirmed_with_several_seeds() -> None:
+def test_the_best_settings_are_confirmed() -> None:
     trials = [Trial(i, {"lam": x}, value) for i, (x, value) in enumerate([(1, 0.4), (2, 0.6), (3, 0.6), (4, 0.5)])]
-    assert confirmed(trials, 1, 3) == [{"lam": 2, "seed": seed} for seed in (1, 3, 4)]
-    assert confirmed(trials, 3, 2) == [{"lam": lam, "seed": seed} for lam in (2, 3, 4) for seed in (1, 3)]
-    assert len(confirmed(trials, 9, 2)) == 8
+    assert confirmed(trials, 1) == [{"lam": 2}]
+    assert confirmed(trials, 3) == [{"lam": lam} for lam in (2, 3, 4)]
+    assert len(confirmed(trials, 9)) == 4
+
+
+def test_seeds_of_a_confirmation_are_those_that_no_stage_has_used() -> None:
+    assert seeds_of(stage_of("confirm", confirm={"from": "coarse", "seeds": 3}), 0, {0, 2}) == [1, 3, 4]
+
+
+def test_repeats_take_the_same_seeds_in_all_stages() -> None:
+    lam = {"lam": {"values": [0.1]}}
+    assert seeds_of(stage_of("grid", repeats=3, params=lam), 7, {7, 8}) == [7, 8, 9]
+    assert seeds_of(stage_of("grid", params=lam), 7, set()) == []  # the settings say it
 
 
 def test_the_same_setting_is_confirmed_once() -> None:
     trials = [Trial(i, {"lam": x}, value) for i, (x, value) in enumerate([(1, 0.6), (1, 0.6), (2, 0.5)])]
-    assert confirmed(trials, 2, 1) == [{"lam": 1, "seed": 1}, {"lam": 2, "seed": 1}]
+    assert confirmed(trials, 2) == [{"lam": 1}, {"lam": 2}]
 
 
 def test_settings_that_differ_in_the_seed_alone_are_the_same() -> None:
     points = [(1, 7, 0.6), (1, 8, 0.55), (2, 7, 0.5)]
-    trials = [Trial(i, {"lam": lam, "seed": seed}, value) for i, (lam, seed, value) in enumerate(points)]
-    assert confirmed(trials, 2, 2) == [{"lam": lam, "seed": seed} for lam in (1, 2) for seed in (1, 3)]
+    trials = [Trial(i, {"lam": x, "seed": seed}, y, scores={seed: y}) for i, (x, seed, y) in enumerate(points)]
+    assert confirmed(trials, 2) == [{"lam": 1}, {"lam": 2}]
+    assert [trial.scores for trial in means_over_seeds(trials)] == [{7: 0.6, 8: 0.55}, {7: 0.5}]
 
 
 def test_nothing_can_be_confirmed_where_nothing_finished() -> None:
-    with pytest.raises(UserError, match=r"^stage confirm: fine has no finished trial to confirm$"):
-        confirmed([], 1, 5)
+    with pytest.raises(UserError, match=r"^stage confirm: coarse has no finished trial to confirm$"):
+        confirmed([], 1)
+
+
+def test_lists_that_go_together_are_crossed_with_the_others() -> None:
+    points = {"model": ["3layer", "9layer"], "batch_size": [50, 100]}
+    stage = stage_of("grid", points=points, params={"lam": {"values": [0.1, 0.2]}})
+    assert space(stage, Found())[1] == [
+        {"model": "3layer", "batch_size": 50, "lam": 0.1},
+        {"model": "3layer", "batch_size": 50, "lam": 0.2},
+        {"model": "9layer", "batch_size": 100, "lam": 0.1},
+        {"model": "9layer", "batch_size": 100, "lam": 0.2},
+    ]
+    assert stage.n_trials == 4
+
+
+def test_a_condition_leaves_combinations_out() -> None:
+    listed = {"model": ["3layer", "9layer"], "lam": [0.1, 0.2], "model.hidden": [[5]]}
+    params = {name: {"values": values} for name, values in listed.items()}
+    stage = stage_of("grid", params=params, where="lam < 0.15 or model == '9layer' and hidden == [5]")
+    assert [(point["model"], point["lam"]) for point in space(stage, Found())[1]] == [
+        ("3layer", 0.1), ("9layer", 0.1), ("9layer", 0.2),
+    ]  # fmt: skip
+    for where, fault in {
+        "lam > 1": "stage grid: where=lam > 1: none of 4 combinations is so",
+        "lamb > 1": "stage grid: where: lamb: there is no such column; did you mean lam?",
+        "lam >": "stage grid: where 'lam >': cannot be read",
+    }.items():
+        with pytest.raises(UserError, match=f"^{re.escape(fault)}"):
+            space(stage_of("grid", params=params, where=where), Found())
+
+
+CURVED = [
+    Trial(i, {"lam": 10.0**-k}, 0.0, scores={seed: 0.5 - 0.02 * (k - 2.5) ** 2 + 0.01 * seed for seed in (0, 1)})
+    for i, k in enumerate([0.0, 1.0, 2.0, 3.0, 4.0, 5.0])
+]  # highest between 0.001 and 0.01; the values, which are none of the best's, do not count
+
+
+def test_the_curve_says_what_is_confirmed_and_where_to_go_on() -> None:
+    found = found_by(CURVED)
+    (point,), source = confirmations(stage_of("confirm", confirm={"from": "coarse", "by": "curve"}), found)
+    assert source == "the optimum of the curve of coarse"
+    assert point["lam"] == pytest.approx(10**-2.5, rel=0.02)
+    assert point["lam"] == float(f"{point['lam']:.4g}")
+    narrow = {"from": "coarse", "rule": "around_optimum", "factor": 4}
+    around = resolve("lam", Parameter.model_validate({"narrow": narrow, "scale": "log"}), found)
+    assert (around.low, around.high) == pytest.approx((point["lam"] / 4, point["lam"] * 4), rel=1e-3)
+    assert around.source == "narrowed from coarse: the optimum of the curve / and * 4"
+
+
+def test_trials_of_another_budget_are_on_another_curve() -> None:
+    found = found_by(CURVED)
+    low = [Trial(0, {"lam": 0.0031}, 0.0, scores={0: 0.1, 1: 0.1})]
+    lam = {"lam": {"low": 1e-3, "high": 1e-2, "scale": "log"}}
+    before = found.curve("coarse")
+    found.add(stage_of("other", sampler="random", trials=1, params=lam, budget=["batch_size=50"]), low)
+    found.add(stage_of("few", sampler="random", trials=1, params=lam, budget=["batch_size=50"]), low)
+    after = found.curve("coarse")
+    assert before is not None
+    assert after is not None
+    assert (before.mean == after.mean).all()
+    assert found.curve("other") is None  # of one value
+    found.add(stage_of("same", sampler="random", trials=1, params=lam), low)
+    with_it = found.curve("coarse")
+    assert with_it is not None
+    assert with_it.mean.min() < before.mean.min()
+
+
+def test_too_few_values_for_a_curve() -> None:
+    found = found_by([replace(trial, value=float(-i)) for i, trial in enumerate(CURVED[:4])])
+    (point,), source = confirmations(stage_of("confirm", confirm={"from": "coarse", "by": "curve"}), found)
+    assert (point, source) == ({"lam": 1.0}, "the best of coarse")
+    with pytest.raises(UserError, match=r"^lam: stage coarse has too few finished trials for a curve to narrow it by$"):
+        resolve("lam", Parameter.model_validate({"narrow": {"from": "coarse", "rule": "around_optimum"}}), found)
 
 
 # Of a pruned trial the score at its end is known, which came early.
@@ -199,8 +298,7 @@ PRUNED = [Trial(0, {"lam": 0.01}, 0.5), Trial(1, {"lam": 0.02}, 0.6, pruned=True
 def test_a_pruned_trial_is_never_the_best() -> None:
     low, high, _ = narrowed(PRUNED, rule="around_best", factor=2)
     assert (low, high) == (0.005, 0.02)
-    stage = Stage.model_validate({"name": "confirm", "confirm": {"from": "fine", "best": 3, "seeds": 1}})
-    assert [point["lam"] for point in confirmations(stage, {"fine": PRUNED}, {0})] == [0.01, 0.1]
+    assert [point["lam"] for point in confirmed(PRUNED, 3)] == [0.01, 0.1]
 
 
 def test_a_pruned_trial_was_tried_all_the_same() -> None:

@@ -60,9 +60,10 @@ def returned(value: Any, status: JobStatus = JobStatus.COMPLETED) -> JobReturn:
 
 
 def kept(stage: Path, launcher: Launcher, n: int = 3, failures: list[str] | None = None, most: int = 0) -> list[Any]:
-    """Launch trials 4, 5, ... with JobKeeper and give what is answered for them."""
-    keeper = JobKeeper(launcher, stage, lambda: range(4, 4 + n), failures if failures is not None else [], most, False)  # type: ignore[arg-type]
-    return [job.return_value for job in keeper.launch([[f"lam={i}"] for i in range(n)], 0)]
+    """Have jobs 4, 5, ... run by JobKeeper and give the scores that they have left."""
+    keeper = JobKeeper(launcher, stage, failures if failures is not None else [], most, False)  # type: ignore[arg-type]
+    keeper.run({4 + i: [f"lam={i}"] for i in range(n)})
+    return [metrics_of(stage / str(4 + i)).get(names.VAL_ACCURACY) for i in range(n)]
 
 
 @pytest.fixture
@@ -163,17 +164,17 @@ def test_a_trained_job_without_hydras_last_record_is_launched_again(
 
 def test_overrides_of_all_jobs_stand_behind_their_own(works: Launch, tmp_path: Path) -> None:
     launcher = Launcher(works)
-    keeper = JobKeeper(launcher, tmp_path, lambda: [4], [], 0, False, ["a=1", "b=2"])  # type: ignore[arg-type]
-    keeper.launch([["lam=0"]], 0)
+    keeper = JobKeeper(launcher, tmp_path, [], 0, False, ["a=1", "b=2"])  # type: ignore[arg-type]
+    keeper.run({4: ["lam=0"]})
     ((jobs, _),) = launcher.asked
     assert jobs[0][:4] == ["lam=0", "a=1", "b=2", "hydra.sweep.subdir='4'"]
 
 
-def test_failures_are_recorded_and_answered_with_no_number(
+def test_failures_are_recorded_without_a_score(
     works: Launch, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     failures: list[str] = []
-    assert kept(tmp_path, Launcher(fails), 2, failures, most=2) == ["the job failed"] * 2
+    assert kept(tmp_path, Launcher(fails), 2, failures, most=2) == [None, None]
     assert metrics_of(tmp_path / "4") == {
         "schema": 1, "status": "failed", "message": "ValueError: two lines", "model": None, "settings": {"lam": 0},
     }  # fmt: skip
@@ -226,9 +227,3 @@ def test_mistakes_and_ctrl_c_are_not_tried_again(error: BaseException, tmp_path:
     with pytest.raises(type(error)):
         kept(tmp_path, launcher)
     assert len(launcher.asked) == 1
-
-
-def test_as_many_jobs_as_trials(tmp_path: Path) -> None:
-    keeper = JobKeeper(Launcher(), tmp_path, lambda: [1, 2], [], 0, False)  # type: ignore[arg-type]
-    with pytest.raises(RuntimeError, match=r"^1 jobs for the 2 trials under way$"):
-        keeper.launch([["lam=1"]], 0)

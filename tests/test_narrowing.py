@@ -13,7 +13,7 @@ TRIALS = [(0.1, 0.50), (0.001, 0.40), (0.01, 0.54), (0.5, 0.10), (0.02, 0.53)]
 
 def narrowed(trials: list[tuple[float, float]], rule: str, **parameters: float) -> tuple[float, float]:
     narrow = TypeAdapter(AnyNarrow).validate_python({"from": "coarse", "rule": rule, **parameters})
-    return narrow.interval(trials)
+    return narrow.interval(trials, None)
 
 
 @pytest.mark.parametrize(

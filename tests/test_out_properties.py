@@ -70,7 +70,7 @@ CONDITIONS = st.one_of(
 @cases(500)
 def test_conditions(text: str) -> None:
     runs = Runs(pd.DataFrame([ROW], dtype=object), list(ROW), [], {}, [])
-    found = told(lambda: matching(runs, text))
+    found = told(lambda: matching(runs.frame, text))
     if not isinstance(found, UserError):
         assert isinstance(found, pd.Series)
         assert found.tolist() in ([True], [False])

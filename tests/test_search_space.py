@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
-from hydra_plugins.hydra_optuna_sweeper._impl import create_params_from_overrides
 from optuna.distributions import (
     BaseDistribution,
     CategoricalDistribution,
@@ -16,9 +16,10 @@ from optuna.distributions import (
 )
 
 from kls.config.resume import quoted
+from kls.config.settings import SearchSettings
 from kls.errors import UserError
 from kls.sweep.intervals import Range
-from kls.sweep.search_space import ad_hoc_stage, as_text, distribution_overrides, meant_for_jobs, trial_value
+from kls.sweep.search_space import ad_hoc_stage, as_text, distributions, trial_value
 
 VALUES: dict[str, tuple[list[Any], list[str]]] = {  # with what stands behind the = of each job's override
     "floats": ([1e-05, 0.1, 0.30000000000000004], ["1e-05", "0.1", "0.30000000000000004"]),
@@ -40,11 +41,11 @@ def parsed(*arguments: str) -> list[Override]:
     return list(OverridesParser.create().parse_overrides(list(arguments)))
 
 
-def distributions(overrides: dict[str, str]) -> dict[str, BaseDistribution]:
-    """What hydra-optuna-sweeper makes of a stage's overrides."""
-    found, fixed, others = create_params_from_overrides([f"{name}={text}" for name, text in overrides.items()])
-    assert (fixed, others) == ({}, [])
-    return found
+EMPTY: dict[str, Any] = {"points": {}, "trials": None, "where": None}
+
+
+def typed_stage(*arguments: str, **typed: Any) -> dict[str, Any]:
+    return ad_hoc_stage(parsed(*arguments), SearchSettings(**typed))
 
 
 def listed(values: list[Any]) -> Range:
@@ -59,7 +60,7 @@ def between(low: float, high: float, scale: str = "linear") -> Range:
 def test_listed_points_reach_the_jobs_as_they_are(kind: str) -> None:
     values, texts = VALUES[kind]
     points = [{"key": trial_value(value)} for value in values]
-    distribution = distributions(distribution_overrides({"key": listed(values)}, points))["key"]
+    distribution = distributions({"key": listed(values)}, points)["key"]
     kept = [distribution.to_external_repr(distribution.to_internal_repr(point["key"])) for point in points]
     assert [f"{value}" for value in kept] == texts
 
@@ -67,7 +68,7 @@ def test_listed_points_reach_the_jobs_as_they_are(kind: str) -> None:
 @pytest.mark.parametrize("kind", VALUES)
 def test_sampled_values_are_choices(kind: str) -> None:
     values, _ = VALUES[kind]
-    distribution = distributions(distribution_overrides({"key": listed(values)}, []))["key"]
+    distribution = distributions({"key": listed(values)}, [])["key"]
     assert isinstance(distribution, CategoricalDistribution)
     assert list(distribution.choices) == list(dict.fromkeys(map(trial_value, values)))
 
@@ -82,7 +83,7 @@ def test_sampled_values_are_choices(kind: str) -> None:
     ],
 )
 def test_intervals(parameter: Range, distribution: BaseDistribution) -> None:
-    assert distributions(distribution_overrides({"key": parameter}, [])) == {"key": distribution}
+    assert distributions({"key": parameter}, []) == {"key": distribution}
 
 
 @pytest.mark.parametrize(
@@ -100,24 +101,38 @@ def test_intervals(parameter: Range, distribution: BaseDistribution) -> None:
     ],
 )
 def test_lists_of_the_command_line_make_a_grid(argument: str, key: str, values: list[Any]) -> None:
-    stage = ad_hoc_stage(parsed(argument))
-    assert stage == {"name": "grid", "sampler": "grid", "params": {key: {"values": values}}}
+    stage = typed_stage(argument)
+    assert stage == {**EMPTY, "name": "grid", "sampler": "grid", "params": {key: {"values": values}}}
     assert [type(value) for value in stage["params"][key]["values"]] == [type(value) for value in values]
 
 
 def test_several_lists_and_none() -> None:
-    assert list(ad_hoc_stage(parsed("model=a,b", "lam=1,2"))["params"]) == ["model", "lam"]
-    assert ad_hoc_stage([])["params"] == {"seed": {"values": [0]}}
+    assert list(typed_stage("model=a,b", "lam=1,2")["params"]) == ["model", "lam"]
+    assert typed_stage()["params"] == {"seed": {"values": [0]}}
 
 
-def test_an_interval_on_the_command_line_needs_a_sampler() -> None:
-    with pytest.raises(UserError, match=r"^lam=interval\(0,1\): an interval needs a sampler: write a stage"):
-        ad_hoc_stage(parsed("lam=interval(0,1)"))
+@pytest.mark.parametrize(
+    ("argument", "interval"),
+    [
+        ("lam=interval(0,1)", {"low": 0.0, "high": 1.0, "scale": "linear", "integer": False}),
+        ("lam=interval(0.5,1)", {"low": 0.5, "high": 1.0, "scale": "linear", "integer": False}),
+        ("lam=tag(log,interval(1e-5,1e-1))", {"low": 1e-5, "high": 0.1, "scale": "log", "integer": False}),
+        ("lam=tag(log,int(interval(2,64)))", {"low": 2.0, "high": 64.0, "scale": "log", "integer": True}),
+    ],
+)
+def test_an_interval_makes_a_search(argument: str, interval: dict[str, Any]) -> None:
+    search = {**EMPTY, "name": "search", "sampler": "tpe", "trials": 30, "params": {"lam": interval}}
+    assert typed_stage(argument, trials=30) == search
+    assert typed_stage(argument, trials=30, sampler="random")["sampler"] == "random"
+    with pytest.raises(UserError, match=rf"^{re.escape(argument)}: how many trials\? give for example trials=30$"):
+        typed_stage(argument)
 
 
-def test_overrides_that_steer_the_sweep_are_not_for_its_jobs() -> None:
-    overrides = parsed("lam=1,2", "resume=/x", "dry_run=true", "max_failures=3", "model=3layer")
-    assert [o.input_line for o in meant_for_jobs(overrides)] == ["lam=1,2", "max_failures=3", "model=3layer"]
+def test_what_else_is_typed() -> None:
+    points = {"model": ["a", "b"], "lam": [1, 2]}
+    stage = typed_stage(points=points, where="lam > 1")
+    assert stage == {**EMPTY, "name": "grid", "sampler": "grid", "params": {}, "points": points, "where": "lam > 1"}
+    assert typed_stage("lam=1,2", sampler="random", trials=5)["trials"] == 5
 
 
 @pytest.mark.parametrize("value", [None, True, 5, 0.1, 1e-05, "3layer", [50, 40], [0.1, 1e-05], []])

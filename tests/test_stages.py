@@ -69,7 +69,8 @@ def test_the_number_of_trials() -> None:
         {"name": "confirm", "confirm": {"from": "coarse", "best": 2, "seeds": 3}},
         COARSE | {"name": "last", "params": {"lam": {"narrow": NARROW}}},
     ).stages
-    assert [stage.n_trials for stage in (coarse, grid, confirm, fine)] == [4, 30, 6, 4]
+    assert [stage.n_trials for stage in (coarse, grid, confirm, fine)] == [4, 30, 2, 4]
+    assert [stage.n_runs for stage in (coarse, grid, confirm, fine)] == [4, 30, 6, 4]
 
 
 def test_a_sampler_of_optuna_learns() -> None:
@@ -123,8 +124,8 @@ def test_mistakes_in_a_parameter(parameter: dict[str, Any], line: str) -> None:
         ({"sampler": "TPE"}, "sampler=TPE: must be 'random', 'tpe', 'grid', or an Optuna sampler by _target_"),
         ({"sampler": {"seed": 1}}, "sampler: must be 'random', 'tpe', 'grid', or an Optuna sampler by _target_"),
         ({"sampler": None}, "sampler=null: must be 'random', 'tpe', 'grid', or an Optuna sampler by _target_"),
-        ({"params": {}}, ": a stage has params, or confirm"),
-        ({"confirm": {"from": "coarse"}}, ": a stage has params, or confirm"),
+        ({"params": {}}, ": a stage has params or points, or confirm"),
+        ({"confirm": {"from": "coarse"}}, ": a stage has params or points, or confirm"),
         ({"sampler": "grid"}, ": a grid's number of trials is that of its points: leave trials out"),
         ({"sampler": "grid", "trials": None}, ": sampler grid needs values, or steps, for each parameter"),
         ({"trials": None}, ": give the number of trials"),
@@ -162,7 +163,7 @@ def test_mistakes_in_narrowing(change: dict[str, Any], line: str) -> None:
 
 def test_rules_that_there_are_not() -> None:
     assert narrowed(COARSE, rule="best").removeprefix("stages[1].params.lam.narrow.").startswith(
-        "rule=best: must be one of 'range_of_best', 'around_best', 'neighbours_of_best'"
+        "rule=best: must be one of 'range_of_best', 'around_best', 'around_optimum', 'neighbours_of_best'"
     )
 
 

@@ -279,7 +279,7 @@ def test_names(tmp_path: Path) -> None:
 def test_a_miniature_keeps_what_a_stage_is() -> None:
     stages = stages_of("perrot2024")
     small = Search.model_validate({"stages": [small_stage(stage).model_dump() for stage in stages]}).stages
-    assert [stage.n_trials for stage in small] == [4, 4, 4, 4, 2]
+    assert [stage.n_runs for stage in small] == [4, 4, 4, 4, 2]
     assert [stage.params["lam"].narrow for stage in small[1:4]] == [stage.params["lam"].narrow for stage in stages[1:4]]
     (data,) = map(small_stage, stages_of("best_lam_by_data"))
     assert data.params["data.n_train"].values == [100, 300, 900]

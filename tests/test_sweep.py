@@ -35,7 +35,8 @@ SEARCH = stages_argument(
     "name:fine,sampler:tpe,trials:3,batch:2,params:{lam:{narrow:{from:coarse,rule:range_of_best,k:2,widen:3},scale:log}}",
     "name:confirm,confirm:{from:fine,seeds:2},budget:['optimizer.schedule.cycles=2']",
 )
-TRIALS = {"coarse": 5, "fine": 3, "confirm": 2}
+RUNS = {"coarse": 5, "fine": 3, "confirm": 2}
+SEEDS = {"coarse": [], "fine": [], "confirm": [1, 2]}
 
 
 @contextmanager
@@ -63,16 +64,40 @@ def points(folder: Path, stage: str) -> list[tuple[float, float]]:
 
 def test_every_stage_is_a_study_with_its_trials_complete(search: tuple[Path, str]) -> None:
     folder, _ = search
-    assert {path.name for path in folder.iterdir()} >= {*TRIALS, names.SWEEP, names.STUDY}
-    for stage, n in TRIALS.items():
-        trials = trials_of(folder, stage)
-        assert [trial.state for trial in trials] == [TrialState.COMPLETE] * n
+    assert {path.name for path in folder.iterdir()} >= {*RUNS, names.SWEEP, names.STUDY}
+    for stage, n in RUNS.items():
+        trials, each = trials_of(folder, stage), max(len(SEEDS[stage]), 1)
+        assert [trial.state for trial in trials] == [TrialState.COMPLETE] * (n // each)
         assert [path.name for path in job_folders(folder, stage)] == [str(number) for number in range(n)]
-        for trial, job in zip(trials, job_folders(folder, stage), strict=True):
-            assert trial.values == [metrics_of(job)["val_accuracy"]]
-            config = config_of(job)
-            assert trial.params == {name: config[name] for name in trial.params}
-            assert metrics_of(job)["status"] == "finished"
+        for trial in trials:
+            jobs = job_folders(folder, stage)[trial.number * each :][:each]
+            assert trial.values == [fmean(metrics_of(job)["val_accuracy"] for job in jobs)]
+            for job in jobs:
+                assert trial.params == {name: config_of(job)[name] for name in trial.params}
+                assert metrics_of(job)["status"] == "finished"
+
+
+def test_what_a_trial_says_of_its_runs(search: tuple[Path, str]) -> None:
+    folder, _ = search
+    for stage, seeds in SEEDS.items():
+        for trial in trials_of(folder, stage):
+            jobs = [folder / stage / name for name in trial.user_attrs["folders"]]
+            metrics, told = [metrics_of(job) for job in jobs], dict(trial.user_attrs)
+            scores = [m["val_accuracy"] for m in metrics]
+            assert told.pop("folders") == (["0", "1"] if seeds else [str(trial.number)])
+            assert told.pop("seeds") == [config_of(job)["seed"] for job in jobs] == (seeds or [0])
+            assert (told.pop("scores"), told.pop("steps")) == (scores, sum(m["steps"] for m in metrics))
+            assert told.pop("seconds") == pytest.approx(sum(m["seconds"] for m in metrics))
+            if seeds:
+                assert told.pop("sd") == pytest.approx(abs(scores[0] - scores[1]) / math.sqrt(2))
+                assert told.pop("test_accuracy") == pytest.approx(fmean(m["test_accuracy"] for m in metrics))
+            assert told == {}
+            epochs = {int(row["epoch"]) for row in history_of(jobs[0]) if row["epoch"] in (1, 2, 3, 4)}
+            assert trial.intermediate_values == {
+                epoch: fmean(row["val_accuracy"] for job in jobs for row in history_of(job) if row["epoch"] == epoch)
+                for epoch in epochs
+            }
+            assert len(epochs) == metrics[0]["epochs"]
 
 
 def test_parameters_of_the_stages(search: tuple[Path, str]) -> None:
@@ -80,14 +105,14 @@ def test_parameters_of_the_stages(search: tuple[Path, str]) -> None:
     assert len({lam for lam, _ in points(folder, "coarse")}) == 5
     assert all(1e-4 <= lam <= 10 for lam, _ in points(folder, "coarse"))
     best = narrowing.best_of(points(folder, "fine"))
-    assert [trial.params for trial in trials_of(folder, "confirm")] == [{"lam": best, "seed": s} for s in (1, 2)]
+    assert [trial.params for trial in trials_of(folder, "confirm")] == [{"lam": best}]
     assert [config_of(job)["order_seed"] for job in job_folders(folder, "confirm")] == [1, 2]
 
 
 def test_the_narrowed_interval_is_that_of_the_rule(search: tuple[Path, str]) -> None:
     folder, _ = search
     coarse = points(folder, "coarse")
-    low, high = narrowing.RangeOfBest(source="coarse", rule="range_of_best", k=2).interval(coarse)
+    low, high = narrowing.RangeOfBest(source="coarse", rule="range_of_best", k=2).interval(coarse, None)
     side = narrowing.edge(coarse)
     if side:
         low, high = narrowing.widen((low, high), side, 3, "log")
@@ -103,13 +128,13 @@ def test_the_narrowed_interval_is_that_of_the_rule(search: tuple[Path, str]) -> 
 def test_budgets_are_those_of_the_stage(search: tuple[Path, str]) -> None:
     folder, _ = search
     for stage, steps in (("coarse", 12), ("fine", 12), ("confirm", 24)):
-        assert [metrics_of(job)["steps"] for job in job_folders(folder, stage)] == [steps] * TRIALS[stage]
+        assert [metrics_of(job)["steps"] for job in job_folders(folder, stage)] == [steps] * RUNS[stage]
 
 
 def test_only_the_confirmation_scores_the_test_set(search: tuple[Path, str]) -> None:
     folder, _ = search
     scored = {"test_loss", "test_cost", "test_accuracy"}
-    for stage in TRIALS:
+    for stage in RUNS:
         for job in job_folders(folder, stage):
             assert scored & metrics_of(job).keys() == (scored if stage == "confirm" else set())
             assert config_of(job)["plots"] == (stage == "confirm")
@@ -121,25 +146,25 @@ def test_the_record_of_the_sweep(search: tuple[Path, str]) -> None:
     assert record["status"] == "finished"
     assert record["metric"] == "val_accuracy"
     assert record["overrides"] == [*TINY, "dtype=float64", "plots=true"]
-    assert [stage["name"] for stage in record["definition"]["stages"]] == list(TRIALS)
+    assert [stage["name"] for stage in record["definition"]["stages"]] == list(RUNS)
+    assert record["definition"]["objective"] == "val_accuracy"
     assert record["definition"]["settings"]["dtype"] == "float64"
     assert "lam" not in record["definition"]["settings"]
     assert "plots" not in record["definition"]["settings"]
-    for entry, (name, n), sampler in zip(record["stages"], TRIALS.items(), ("random", "tpe", "grid"), strict=True):
-        told = {key: entry[key] for key in ("name", "trials", "sampler", "status", "confirm")}
+    for entry, (name, n), sampler in zip(record["stages"], RUNS.items(), ("random", "tpe", "grid"), strict=True):
+        told = {key: entry[key] for key in ("name", "trials", "seeds", "sampler", "status", "confirm", "runs")}
         assert told == {
-            "name": name, "trials": n, "sampler": sampler, "status": "finished", "confirm": name == "confirm",
+            "name": name, "trials": 1 if name == "confirm" else n, "seeds": SEEDS[name], "sampler": sampler,
+            "status": "finished", "confirm": name == "confirm", "runs": {"finished": n},
         }  # fmt: skip
         trials = trials_of(folder, name)
         best, value = max(((trial, trial.values[0]) for trial in trials), key=lambda pair: pair[1])
-        if name == "confirm":
-            best, value = trials[0], fmean(trial.values[0] for trial in trials)
         assert entry["best"] == {"trial": best.number, "params": {"lam": best.params["lam"]}, "val_accuracy": value}
     coarse, _, confirm = (entry["params"] for entry in record["stages"])
     assert coarse == {"lam": {"low": 1e-4, "high": 10.0, "scale": "log", "values": None, "source": "given"}}
     best = narrowing.best_of(points(folder, "fine"))
     assert (confirm["lam"]["values"], confirm["lam"]["source"]) == ([best], "the best of fine")
-    assert (confirm["seed"]["values"], confirm["seed"]["source"]) == ([1, 2], "given")
+    assert list(confirm) == ["lam"]
 
 
 def test_what_is_printed(search: tuple[Path, str]) -> None:
@@ -152,7 +177,7 @@ def test_what_is_printed(search: tuple[Path, str]) -> None:
         settings = ", ".join(f"{name}={value:.4g}" for name, value in best["params"].items())
         told = f"stage {entry['name']}: best validation accuracy {best['val_accuracy']:.2%} with {settings}"
         assert told in lines
-        after = lines[lines.index(told) + 1 :][: len(entry["edge"])]
+        after = lines[lines.index(told) + 1 + len(entry.get("optimum", {})) :][: len(entry["edge"])]
         assert after == [f"EDGE in stage {entry['name']}: {sentence}" for sentence in entry["edge"]]
     assert out.count("EDGE") == sum(len(entry["edge"]) for entry in record["stages"])
     assert lines[-1] == f"the report of {folder}"

@@ -24,7 +24,7 @@ MISTAKES: dict[tuple[str, ...], str] = {
     f"model.bn.momentum?; {NO_SUCH_SETTING}",
     ("lam=-1,0.2",): "lam=-1: must be greater than or equal to 0",
     ("lam=0.1,0.2", "batch_size=601"): "batch_size=601 must not be above data.n_train=600",
-    ("lam=interval(0,1)",): "lam=interval(0,1): an interval needs a sampler: write a stage (see sweeps/)",
+    ("lam=interval(0,1)",): "lam=interval(0,1): how many trials? give for example trials=30",
     ("model=3layer,4layer",): f"model=4layer: there is no such choice; there are {MODELS}; {OWN_MODEL}",
     ("sweeps=smok",): f"sweeps=smok: there is no such choice; there are {SWEEPS}; {OWN_SWEEP}",
     ("sweeps=smoke", "lam=0.1"): "lam: stage coarse sets it for each trial; leave it out",
@@ -52,12 +52,12 @@ MISTAKES: dict[tuple[str, ...], str] = {
     (stages_argument("name:grid,params:{lam:{low:0.1,high:0.2,steps:1000000000}}"), "dry_run=true"): "hydra.sweeper."
     "stages[0].params.lam.steps=1000000000: must be less than or equal to 10000",
     (stages_argument(COARSE, "name:again,confirm:{from:coarse,seeds:1000000000}"), "dry_run=true"): "hydra.sweeper."
-    "stages[1].confirm.seeds=1000000000: must be less than or equal to 10000",
+    "stages[1].confirm.seeds=1000000000: must be less than or equal to 1000",
     ("seed=range(1000000000)", "dry_run=true"): "seed=range(1000000000): has more than 10000 values",
     ("seed=shuffle(range(1000000000))",): "seed=shuffle(range(1000000000)): has more than 10000 values",
     ("lam=range(0,1,1e-9)",): "lam=range(0,1,1e-9): has more than 10000 values",
     ("lam=range(0,1,0)",): "lam=range(0,1,0): there is no such range",
-    ("seed=range(1000)", "order_seed=range(1000)"): "hydra.sweeper.stages[0]: 1000000 trials are more than 100000",
+    ("seed=range(1000)", "order_seed=range(1000)"): "hydra.sweeper.stages[0]: 1000000 runs are more than 100000",
     ("hydra.sweeper.stages=[50]",): "hydra.sweeper.stages[0]=50: must be a group of settings",
     (stages_argument(COARSE.replace("trials:2", "trials:0")),): "hydra.sweeper.stages[0].trials=0: must be greater "
     "than or equal to 1",

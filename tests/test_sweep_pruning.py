@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from statistics import fmean
 
 import pandas as pd
 import pytest
@@ -56,8 +55,10 @@ def test_the_share_of_the_rule_is_left(search: Path) -> None:
 def test_the_value_of_a_pruned_trial_is_its_last_one(search: Path) -> None:
     for stage in ("coarse", "fine"):
         for trial, job in zip(trials_of(search, stage), job_folders(search, stage), strict=True):
-            assert trial.state is TrialState.COMPLETE
+            pruned = metrics_of(job)[names.STATUS] == names.PRUNED
+            assert trial.state is (TrialState.PRUNED if pruned else TrialState.COMPLETE)
             assert trial.values == [metrics_of(job)["val_accuracy"]]
+            assert trial.intermediate_values[max(trial.intermediate_values)] == trial.values[0]
 
 
 def test_the_record_counts_and_the_best_has_finished(search: Path) -> None:
@@ -66,14 +67,8 @@ def test_the_record_counts_and_the_best_has_finished(search: Path) -> None:
         {"finished": 2, "pruned": 6}, {"finished": 1, "pruned": 3}, {"finished": 2},
     ]  # fmt: skip
     for entry in (coarse, fine, confirm):
-        whole = [
-            trial
-            for trial, status in zip(trials_of(search, entry["name"]), statuses(search, entry["name"]), strict=True)
-            if status == names.FINISHED
-        ]
+        whole = [trial for trial in trials_of(search, entry["name"]) if trial.state is TrialState.COMPLETE]
         best, value = max(((trial, trial.values[0]) for trial in whole), key=lambda pair: pair[1])
-        if entry is confirm:
-            best, value = whole[0], fmean(trial.values[0] for trial in whole)
         assert entry["best"] == {"trial": best.number, "params": {"lam": best.params["lam"]}, "val_accuracy": value}
     assert confirm["params"]["lam"]["values"] == [fine["best"]["params"]["lam"]]
 

@@ -34,10 +34,13 @@ with only_process(Path(sys.argv[1])):
 
 
 def begin(
-    folder: Path, definition: dict[str, Any] = DEFINITION, resume: bool = False, defaults: Mapping[str, Any] = EMPTY
+    folder: Path, definition: dict[str, Any] = DEFINITION, resume: bool = False, newer: Mapping[str, Any] = EMPTY
 ) -> SweepRecord:
+    def as_now(was: dict[str, Any], now: dict[str, Any]) -> dict[str, Any]:
+        return {**newer, **was}
+
     overrides = ["sweeps=smoke", "batch_size=100"]
-    return SweepRecord(folder, definition, overrides, resume, {"optuna_version": "5.0.0"}, defaults)
+    return SweepRecord(folder, definition, overrides, resume, {"optuna_version": "5.0.0"}, as_now)
 
 
 def refusal(folder: Path, definition: dict[str, Any]) -> str:
@@ -48,10 +51,10 @@ def refusal(folder: Path, definition: dict[str, Any]) -> str:
 
 def test_a_setting_that_came_later_had_its_default(tmp_path: Path) -> None:
     begin(tmp_path)
-    newer = DEFINITION | {"settings": {**DEFINITION["settings"], "new": 3}}
-    with pytest.raises(UserError, match=r"changed: settings\.new: 2 -> 3$"):
-        begin(tmp_path, newer, resume=True, defaults={"new": 2})
-    begin(tmp_path, newer, resume=True, defaults={"new": 3, "other": 4})
+    newer = DEFINITION | {"new": 3}
+    with pytest.raises(UserError, match=r"changed: new: 2 -> 3$"):
+        begin(tmp_path, newer, resume=True, newer={"new": 2})
+    begin(tmp_path, newer, resume=True, newer={"new": 3})
 
 
 def test_a_new_record(tmp_path: Path) -> None:
@@ -96,7 +99,7 @@ def test_a_damaged_record_is_restored_from_its_copy(tmp_path: Path) -> None:
 
 def test_a_resumed_record_keeps_the_command_that_began_it(tmp_path: Path) -> None:
     begin(tmp_path)
-    SweepRecord(tmp_path, DEFINITION, ["resume=x"], resume=True, facts={}, defaults={})
+    SweepRecord(tmp_path, DEFINITION, ["resume=x"], resume=True, facts={}, as_now=lambda was, now: was)
     assert read_sweep(tmp_path)["overrides"] == ["sweeps=smoke", "batch_size=100"]
 
 

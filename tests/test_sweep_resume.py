@@ -30,7 +30,7 @@ from kls.records import names
 from kls.records.lock import only_process
 from kls.records.run_folder import RunFolder
 from kls.records.sweep_record import SweepRecord
-from kls.sweep import job_keeper, population_batch
+from kls.sweep import job_keeper, population_batch, trial_storage
 
 SEARCH = (
     *TINY,
@@ -95,7 +95,7 @@ KILLS: list[tuple[Any, str, int]] = [
     (population_batch, "_recording", 2),  # all are trained, none is told
     (optuna.study.Study, "tell", 2),  # one of the first batch is told
     (optuna.study.Study, "ask", 2),  # the first batch is told, the last is not asked for
-    (job_keeper.JobKeeper, "_answer", 1),
+    (trial_storage.TrialRecord, "write", 2),  # all is told, nothing of the last batch is recorded
     (SweepRecord, "set_status", 1),  # all stages have ended
 ]
 
@@ -113,13 +113,13 @@ def test_kills_between_all_steps_of_a_search(finished: Path, tmp_path: Path) -> 
 
 
 def test_batches_end_where_they_would_have(cifar_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    launch, sizes = job_keeper.JobKeeper.launch, list[int]()
+    run, sizes = job_keeper.JobKeeper.run, list[int]()
 
-    def counted(keeper: Any, job_overrides: Any, initial_job_idx: int) -> Any:
-        sizes.append(len(job_overrides))
-        return launch(keeper, job_overrides, initial_job_idx)
+    def counted(keeper: Any, jobs: Any) -> Any:
+        sizes.append(len(jobs))
+        return run(keeper, jobs)
 
-    monkeypatch.setattr(job_keeper.JobKeeper, "launch", counted)
+    monkeypatch.setattr(job_keeper.JobKeeper, "run", counted)
     stage = stages_argument("name:tpe,sampler:tpe,trials:5,batch:2,params:{lam:{low:0.1,high:0.2}}")
     with at_call(optuna.study.Study, "tell", 2, kill), pytest.raises(Killed):
         sweep_in(tmp_path, *TINY, ALONE, FOLDER, stage)

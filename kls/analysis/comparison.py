@@ -109,10 +109,7 @@ def read_sides(texts: Sequence[str], folder_of: Callable[[str], Path]) -> list[S
         folder = folder_of(name)
         runs = read[folder] = read.get(folder) or read_runs([folder])
         if condition:
-            try:
-                mask = matching(runs, condition)
-            except UserError as error:
-                raise UserError(f"{shortened(text)}: {str(error).removeprefix('--where').lstrip(': ')}") from None
+            mask = matching(runs.frame, condition, shortened(text))
             if not mask.any():
                 raise UserError(f"{shortened(text)}: none of the {len(runs.frame):,} runs is so")
             runs = runs.chosen(mask)

@@ -7,6 +7,7 @@ amplitude and noise have flat priors of their logarithms and are averaged over b
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -66,6 +67,11 @@ def optimum(x: np.ndarray, scores: pd.DataFrame | pd.Series[float] | np.ndarray,
     first, last = lower[lower < top].max(initial=-1) + 1, lower[lower > top].min(initial=_POINTS) - 1
     flat, end = (float(fit.grid[first]), float(fit.grid[last])), {0: "smallest", _POINTS - 1: "largest"}.get(top)
     return Optimum(place, flat, end, fit.grid, *fit.scores(np.vstack([middle, np.quantile(curves, _TAILS, axis=0)])))
+
+
+def by_seed(runs: Iterable[tuple[float, int, float]]) -> pd.DataFrame:
+    """Scores of runs (x, seed, score) as a table: a row for each seed, a column for each x, NaN where there is none."""
+    return pd.DataFrame(runs, columns=["x", "seed", "score"]).pivot_table("score", "seed", "x")
 
 
 def seed_optima(x: np.ndarray, scores: pd.DataFrame, log: bool) -> pd.Series[float]:

@@ -1,10 +1,11 @@
-"""The condition of --where: comparisons of columns with values, read by Python's parser and never run by Python."""
+"""A condition, such as that of --where: comparisons of columns with values. Python parses it and never runs it."""
 
 from __future__ import annotations
 
 import ast
 import operator
 import warnings
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -12,10 +13,10 @@ import numpy as np
 import pandas as pd
 
 from kls.analysis.columns import find_column, is_number, sort_key
-from kls.analysis.runs import Runs
 from kls.analysis.wording import is_accuracy, scale
 from kls.errors import UserError
 from kls.records.escape import shortened
+from kls.records.run_metrics import cells
 
 _WORDS = {"true": True, "false": False, "null": None}
 _ORDERS = {ast.Lt: operator.lt, ast.LtE: operator.le, ast.Gt: operator.gt, ast.GtE: operator.ge}
@@ -23,8 +24,8 @@ _COMPARISONS = {ast.Eq: operator.eq, ast.NotEq: operator.ne, **_ORDERS}
 _MOST_CHARACTERS = 10_000
 
 
-def matching(runs: Runs, text: str) -> pd.Series[bool]:
-    """Which runs the condition holds for.
+def matching(frame: pd.DataFrame, text: str, given: str = "--where") -> pd.Series[bool]:
+    """Which rows the condition holds for. given: what a message calls the condition.
 
     Allowed are ``== != < <= > >= in``, ``not in``, ``and or not``, brackets, numbers, quoted texts, lists, true, false,
     null, and names of columns (see `find_column`); a name alone asks whether it is true. Accuracies are in percent. A
@@ -36,11 +37,18 @@ def matching(runs: Runs, text: str) -> pd.Series[bool]:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # such as of "\\d" in a text
             tree = ast.parse(text.strip(), mode="eval")
-        return pd.Series(_mask(runs.frame, tree.body), index=runs.frame.index)
+        return pd.Series(_mask(frame, tree.body), index=frame.index)
+    except UserError as error:
+        raise UserError(f"{given}: {error}") from None
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         reason = error.msg if isinstance(error, SyntaxError) else str(error) or "too deeply nested"
         example = "an example: lam < 0.01 and hidden == [50, 50]"
-        raise UserError(f"--where {shortened(repr(text))}: cannot be read ({shortened(reason)}); {example}") from None
+        raise UserError(f"{given} {shortened(repr(text))}: cannot be read ({shortened(reason)}); {example}") from None
+
+
+def matching_points(points: Sequence[Mapping[str, Any]], text: str, given: str) -> list[bool]:
+    """As `matching`, for settings of the same keys that no run has had yet."""
+    return matching(pd.DataFrame([cells(point) for point in points]), text, given).tolist()
 
 
 def _mask(frame: pd.DataFrame, node: ast.expr) -> np.ndarray:
@@ -83,14 +91,14 @@ def _cells(frame: pd.DataFrame, node: ast.expr, other: ast.expr) -> list[tuple[i
     try:
         column = find_column(name, list(frame.columns))
     except UserError as error:
-        raise UserError(f'--where: {error}; a text stands in quotes: "{shortened(name)}"') from None
+        raise UserError(f'{error}; a text stands in quotes: "{shortened(name)}"') from None
     if not is_accuracy(column):
         return [sort_key(value) for value in frame[column]]
     bound: Any = other.value if isinstance(other, ast.Constant) else None
     if is_number(bound) and 0 < bound <= 1:
-        raise UserError(f"--where: {column} is compared in percent, such as {column} > 40, not with {bound}")
+        raise UserError(f"{column} is compared in percent, such as {column} > 40, not with {bound}")
     return [sort_key(scale(column) * value if is_number(value) else value) for value in frame[column]]
 
 
 def _refusal(node: ast.expr, why: str = "only comparisons of columns with values are allowed") -> UserError:
-    return UserError(f"--where: {shortened(repr(ast.unparse(node)))} cannot stand here: {why}")
+    return UserError(f"{shortened(repr(ast.unparse(node)))} cannot stand here: {why}")

@@ -7,6 +7,10 @@ from typing import Any
 from pydantic import BaseModel
 
 from kls.config.defaults import filled
+from kls.config.settings import SearchSettings
+
+# Settings that say what a sweep searches, and how: not a single run's.
+OF_SWEEPS = tuple(SearchSettings.model_fields)
 
 # Settings that say how a run is carried out, not what it computes: they may change on resume.
 EXECUTION = (
@@ -14,6 +18,7 @@ EXECUTION = (
     "resume",
     "dry_run",
     "max_failures",
+    *OF_SWEEPS,
     "threads",
     "plots",
     "progress",

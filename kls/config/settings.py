@@ -28,6 +28,7 @@ from kls.config.setting_types import (
 
 LARGEST_STEPS = 10**8  # of a whole training
 LARGEST_CHECK = 1_000_000  # examples of a gradient check
+LONGEST_TEXT = 1000  # of a condition, characters
 
 Units = Annotated[int, Field(ge=1, le=1_000_000)]
 
@@ -98,7 +99,18 @@ class PruningSettings(Group):
     reduction_factor: Annotated[int, Field(ge=2, le=LARGEST_COUNT)]
 
 
-class Settings(Group):
+class SearchSettings(Group):
+    """What a sweep searches, as far as it is typed, and what it chooses by."""
+
+    trials: Count | None = None
+    sampler: str | dict[str, Any] | None = None
+    repeats: Count | None = None
+    points: dict[str, list[Any]] | None = None
+    where: Annotated[str, Field(max_length=LONGEST_TEXT)] | None = None
+    objective: Literal["val_accuracy", "val_loss"] = "val_accuracy"
+
+
+class Settings(SearchSettings):
     name: Annotated[str, AfterValidator(check_folder_name)] | None
     seed: Seed
     order_seed: Seed

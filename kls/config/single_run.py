@@ -18,6 +18,7 @@ from hydra._internal.callbacks import Callbacks
 from omegaconf import DictConfig, OmegaConf
 
 from kls.config import new_folder
+from kls.config.flat_settings import OF_SWEEPS
 from kls.config.targets import check_targets
 from kls.errors import UserError
 from kls.records import names
@@ -70,6 +71,9 @@ class SingleRun:
         if sweep is not None:
             command = shlex.join(["python", "-m", "kls.train", "--multirun", *self._arguments])
             raise UserError(f"sweeps={sweep}: a sweep is run with --multirun: {command}")
+        for key in OF_SWEEPS:
+            if any(override.startswith(f"{key}=") for override in self._arguments):
+                raise UserError(f"{key}: is for sweeps, which are run with --multirun")
         settings = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
         content = OmegaConf.to_container(settings, resolve=True, throw_on_missing=True)
         assert isinstance(content, dict)

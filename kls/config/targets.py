@@ -20,8 +20,7 @@ LAUNCHERS = (
     "hydra_plugins.hydra_ray_launcher.ray_launcher.RayLauncher",
     "hydra_plugins.hydra_ray_launcher.ray_aws_launcher.RayAWSLauncher",
 )
-SAMPLER = "optuna.samplers.RandomSampler"  # through which staged_search hands over its own
-WHITELIST = (SWEEPER, *LAUNCHERS, SAMPLER)  # Hydra holds to it, in logging too
+WHITELIST = (SWEEPER, *LAUNCHERS)  # Hydra holds to it, in logging too
 
 
 def check_arguments(arguments: Sequence[str]) -> None:

@@ -73,6 +73,12 @@ BEST_VAL_ACCURACY = "best_val_accuracy"
 BEST_STEP = "best_step"
 TEST_HELD_OUT = "test_held_out"  # share of the examples that was made the test part of data without one
 IMAGE_SHAPE = "image_shape"  # channels, rows and columns; null where examples are no pictures
+# Attributes of a trial in study.db, beside steps, seconds and test_accuracy
+SEEDS_OF_TRIAL = "seeds"
+SCORES_OF_TRIAL = "scores"  # one a seed
+SD_OF_TRIAL = "sd"
+FOLDERS_OF_TRIAL = "folders"  # of its runs, in that of the stage
+
 TIMES = ("seconds", "training_seconds", "steps_per_second", "started", "ended")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +25,13 @@ class SweepRecord:
         overrides: Sequence[str],
         resume: bool,
         facts: dict[str, Any],
-        defaults: Mapping[str, Any],
+        as_now: Callable[[dict[str, Any], dict[str, Any]], dict[str, Any]],
     ) -> None:
         """Begin a record, or take up the folder's.
 
         overrides: those of the command line that its jobs have. facts: more to be recorded, such as versions.
-        defaults: of settings that may be newer than a record that is taken up, by dotted key.
+        as_now: gives a definition, which an older version may have recorded, as this one would; its second argument is
+        the definition of now.
         Raises UserError where a resumed definition has changed, or where one is begun in a folder that is in use.
         """
         self.path = folder / names.SWEEP
@@ -39,16 +40,14 @@ class SweepRecord:
             **facts,
             "overrides": list(overrides),
             "status": names.RUNNING,
-            "metric": names.VAL_ACCURACY,
+            "metric": definition.get("objective", names.VAL_ACCURACY),
             "definition": definition,
             "stages": [],
         }
         if resume:
             before = read_sweep(folder, restore=True)
             now = json.loads(json.dumps(definition))
-            newer = {key: value for key, value in defaults.items() if key in now.get("settings", {})}
-            was = before["definition"]
-            changed = _changes(was | {"settings": newer | was.get("settings", {})}, {"settings": {}} | now)
+            changed = _changes(as_now(before["definition"], now), now)
             if changed:
                 raise UserError(f"{folder}: a sweep goes on as it began; changed: {'; '.join(changed)}")
             self.content["overrides"] = before["overrides"]

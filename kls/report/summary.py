@@ -40,7 +40,7 @@ def aggregate(paths: Sequence[Path], out: Path | None = None, options: Options =
         raise UserError(f"{given}: top must be 1 to {_MOST_TOP:,}, curves 0 to {MOST_CURVES}")
     runs = read_runs(paths)
     if options.where is not None:
-        n, runs = len(runs.frame), runs.chosen(matching(runs, options.where))
+        n, runs = len(runs.frame), runs.chosen(matching(runs.frame, options.where))
         if runs.frame.empty:
             raise UserError(f"--where {shortened(repr(options.where))}: none of the {n:,} runs is so")
     scores = list(dict.fromkeys([USUAL.score, *runs.scores]))

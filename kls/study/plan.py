@@ -51,7 +51,7 @@ class Task:
 
     @property
     def runs(self) -> int:
-        return sum(stage.n_trials for stage in self.stages)
+        return sum(stage.n_runs for stage in self.stages)
 
     @property
     def size(self) -> int:
@@ -195,6 +195,8 @@ def small_stage(stage: Stage) -> Stage:
         content["trials"] = min(stage.trials, _TRIALS)
     if stage.confirm is not None:
         content["confirm"]["seeds"] = min(stage.confirm.seeds, _SEEDS)
+    if stage.repeats > _SEEDS:
+        content["repeats"] = _SEEDS
     budget = []
     for override in stage.budget:
         key, _, value = override.partition("=")
@@ -214,7 +216,7 @@ def _few(name: str, values: list[Any]) -> list[Any]:
 
 def _small_settings(stages: Sequence[Stage]) -> list[str]:
     """What makes the runs of a sweep small, except in what is searched, and its stages, which are small already."""
-    searched = {name for stage in stages for name in stage.params}
+    searched = {name for stage in stages for name in stage.searched}
     settings = [override for override in _SMALL if override.split("=")[0] not in searched]
     text = json.dumps([_plain(stage) for stage in stages], ensure_ascii=False, separators=(",", ":"))
     return [*settings, "hydra.sweeper.stages=" + re.sub(r'"([^"\\]+)":', r"\1:", text)]  # Hydra quotes no keys

@@ -124,7 +124,7 @@ class Runner:
 def _look(task: Task) -> tuple[float, str]:
     """Share of a step's work that is done, and a line on it; read from its folder."""
     if task.stages:
-        return look([task.folder / stage.name / str(n) for stage in task.stages for n in range(stage.n_trials)])
+        return look([task.folder / stage.name / str(n) for stage in task.stages for n in range(stage.n_runs)])
     done = len(list(task.folder.glob(f"*/{names.GRADIENTS}")))
     return min(done / task.size, 1.0), f"{done}/{task.size} gradient checks"
 

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from kls.analysis.columns import is_number
 from kls.config.setting_ranges import setting_range
 from kls.errors import UserError
 from kls.sweep import narrowing
@@ -22,21 +23,20 @@ def corner_points(stage: Stage, stages: Sequence[Stage]) -> list[dict[str, Any]]
     """
     known = {other.name: other for other in stages}
     if stage.confirm is not None:
-        points = corner_points(known[stage.confirm.source], stages)
-        return [point | {"seed": stage.confirm.seeds - 1} for point in points]
-    ends = {name: _ends(stage, name, known) for name in stage.params}
+        return corner_points(known[stage.confirm.source], stages)
+    ends = {name: _ends(stage, name, known) for name in stage.searched}
     first = {name: values[0] for name, values in ends.items()}
     return [first, *(first | {name: value} for name, values in ends.items() for value in values[1:])]
 
 
 def _ends(stage: Stage, name: str, stages: Mapping[str, Stage]) -> list[Any]:
-    parameter = stage.params[name]
-    if parameter.values is None:
+    values = stage.listed(name)
+    if values is None:
         low, high = _possible(stage, name, stages)
-        return [round(low), round(high)] if parameter.integer else [low, high]
-    found: list[Any] = [parameter.values[0], *(value for value in parameter.values if not _is_number(value))]
+        return [round(low), round(high)] if stage.params[name].integer else [low, high]
+    found: list[Any] = [values[0], *(value for value in values if not is_number(value))]
     for kind in (int, float):
-        numbers = [value for value in parameter.values if _is_number(value) and isinstance(value, kind)]
+        numbers = [value for value in values if is_number(value) and isinstance(value, kind)]
         found += [min(numbers), max(numbers)] if numbers else []
     return list({(type(value), repr(value)): value for value in found}.values())  # for True == 1 == 1.0
 
@@ -44,12 +44,11 @@ def _ends(stage: Stage, name: str, stages: Mapping[str, Stage]) -> list[Any]:
 def _possible(stage: Stage, name: str, stages: Mapping[str, Stage]) -> Interval:
     """Between which numbers the stage's trials will lie, whatever the results of earlier stages are."""
     if stage.confirm is not None:
-        if name == "seed":
-            return 0, stage.confirm.seeds - 1
         return _possible(stages[stage.confirm.source], name, stages)
+    values = stage.listed(name)
+    if values is not None:
+        return min(values), max(values)
     parameter = stage.params[name]
-    if parameter.values is not None:
-        return min(parameter.values), max(parameter.values)
     if parameter.narrow is None:
         assert parameter.low is not None
         assert parameter.high is not None
@@ -71,7 +70,3 @@ def _possibly_narrowed(stage: Stage, name: str, parameter: Parameter, stages: Ma
     if parameter.scale == "log" and low <= 0:
         raise UserError(f"stage {stage.name}: {name} may be narrowed to {low:g}, which a log scale does not have")
     return low, high
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 from joblib import cpu_count
@@ -31,21 +32,25 @@ def describe(plan: Sequence[tuple[Stage, Settings]]) -> str:
     fault = ""
     for stage, settings in plan:
         try:
-            times.append(_seconds(settings, stage.n_trials))
+            times.append(_seconds(settings, stage.n_runs))
         except UserError as error:
             fault = str(error)
         budget = ", ".join(stage.budget) or "-"
         about = "?" if fault else _time(times[-1])
-        rows.append((stage.name, stage.n_trials, _sampler(stage), _searched(stage), budget, about))
+        rows.append((stage.name, _trials(stage), _sampler(stage), _searched(stage), budget, about))
     headers = ["stage", "trials", "sampler", "searched", "budget", "about"]
-    table = tabulate(rows, headers=headers, maxcolwidths=[None, None, None, 48, 36, None])
-    runs = f"{sum(stage.n_trials for stage, _ in plan)} runs"
+    table = tabulate(rows, headers=headers, maxcolwidths=[None, None, None, 46, 36, None])
+    runs = f"{sum(stage.n_runs for stage, _ in plan)} runs"
     if fault:
         return f"{table}\n{runs}; their time is not known: {fault}; nothing was run"
     return (
         f"{table}\n{runs}, about {_time(sum(times))} with {cpu_count()} processes, measured from "
         "a few steps of each stage trained as populations; nothing was run"
     )
+
+
+def _trials(stage: Stage) -> str:
+    return f"{stage.n_trials} x {stage.n_seeds} seeds" if stage.n_seeds > 1 else str(stage.n_trials)
 
 
 def _seconds(settings: Settings, trials: int) -> float:
@@ -64,14 +69,22 @@ def _sampler(stage: Stage) -> str:
 
 def _searched(stage: Stage) -> str:
     if stage.confirm:
-        return f"the {stage.confirm.best} best of {stage.confirm.source}, {stage.confirm.seeds} seeds each"
-    return "; ".join(f"{name}: {_parameter_text(parameter)}" for name, parameter in stage.params.items())
+        if stage.confirm.by == "curve":
+            return f"the optimum of the curve of {stage.confirm.source}"
+        return f"the {stage.confirm.best} best of {stage.confirm.source}"
+    parts = [f"{name}: {_values_text(values)}" for name, values in stage.points.items()]
+    parts += [f"{name}: {_parameter_text(parameter)}" for name, parameter in stage.params.items()]
+    return "; ".join([*parts, *([f"where {stage.where}"] if stage.where else [])])
+
+
+def _values_text(values: Sequence[Any]) -> str:
+    listed = [f"{v:g}" if isinstance(v, float) else str(v) for v in values[:MOST_VALUES]]
+    return ", ".join(listed) + (", ..." if len(values) > MOST_VALUES else "")
 
 
 def _parameter_text(parameter: Parameter) -> str:
     if parameter.values is not None:
-        listed = [f"{v:g}" if isinstance(v, float) else str(v) for v in parameter.values[:MOST_VALUES]]
-        return ", ".join(listed) + (", ..." if len(parameter.values) > MOST_VALUES else "")
+        return _values_text(parameter.values)
     scale = f"{parameter.scale}, {parameter.steps} steps" if parameter.steps else parameter.scale
     if parameter.narrow is None:
         return f"[{parameter.low:g}, {parameter.high:g}], {scale}"

@@ -4,28 +4,20 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence, Set
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from itertools import count, islice
-from statistics import fmean
 from typing import Any
 
-from kls.config.flat_settings import SEEDS
+from kls.analysis.columns import is_number
+from kls.analysis.where import matching_points
+from kls.config.flat_settings import SEEDS, shown
 from kls.config.setting_ranges import setting_range
 from kls.errors import UserError
 from kls.sweep import narrowing
+from kls.sweep.found import Found, Trial
 from kls.sweep.stages import Parameter, Stage
 
 _MOST_VALUES = 12  # listed one by one
-
-
-@dataclass(frozen=True)
-class Trial:
-    """A finished trial, or one that was pruned: the values of its parameters and its score, which was its last."""
-
-    number: int
-    params: dict[str, Any]
-    value: float
-    pruned: bool = False
 
 
 @dataclass(frozen=True)
@@ -57,7 +49,7 @@ def value_text(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def resolve(name: str, parameter: Parameter, earlier: Mapping[str, Sequence[Trial]]) -> Range:
+def resolve(name: str, parameter: Parameter, found: Found) -> Range:
     """The range of one parameter. Raises UserError where narrowing is not possible."""
     if parameter.values is not None:
         return Range(None, None, parameter.scale, list(parameter.values), "given")
@@ -66,7 +58,7 @@ def resolve(name: str, parameter: Parameter, earlier: Mapping[str, Sequence[Tria
         assert parameter.high is not None
         low, high, source = parameter.low, parameter.high, "given"
     else:
-        low, high, source = _narrowed(name, parameter, earlier[parameter.narrow.source])
+        low, high, source = _narrowed(name, parameter, found)
     if parameter.integer:
         low, high = round(low), round(high)
     values = narrowing.steps_between(low, high, parameter.steps, parameter.scale) if parameter.steps else None
@@ -75,20 +67,23 @@ def resolve(name: str, parameter: Parameter, earlier: Mapping[str, Sequence[Tria
     return Range(low, high, parameter.scale, values, source, parameter.integer)
 
 
-def _narrowed(name: str, parameter: Parameter, trials: Sequence[Trial]) -> tuple[float, float, str]:
+def _narrowed(name: str, parameter: Parameter, found: Found) -> tuple[float, float, str]:
     rule = parameter.narrow
     assert rule is not None
-    pairs = [(float(t.params[name]), value) for t, value in _ranked(trials) if name in t.params]
+    pairs = [(float(t.params[name]), value) for t, value in _ranked(found.trials[rule.source]) if name in t.params]
     if not pairs:
         raise UserError(f"{name}: stage {rule.source} has no finished trial to narrow it from")
-    (low, high), how = rule.interval(pairs), rule.words
+    optimum = found.curve(rule.source) if rule.by_curve else None
+    if rule.by_curve and optimum is None:
+        raise UserError(f"{name}: stage {rule.source} has too few finished trials for a curve to narrow it by")
+    (low, high), how = rule.interval(pairs, optimum), rule.words
     if low == high:  # one point: leave something to search, of what was tried if that was more
         low, high = narrowing.widen(narrowing.widen((low, high), -1, 2.0, parameter.scale), 1, 2.0, parameter.scale)
         tried = sorted({x for x, _ in pairs})
         if len(tried) > 1:
             low, high = narrowing.clip((low, high), (tried[0], tried[-1]))
         how += ", a single point widened by a factor of 2"
-    side = narrowing.edge(pairs)
+    side = narrowing.edge(pairs) if optimum is None else {"smallest": -1, "largest": 1}.get(optimum.at_end or "", 0)
     if side and rule.widen:
         low, high = narrowing.widen((low, high), side, rule.widen, parameter.scale)
         how += f", widened past the {'lower' if side < 0 else 'upper'} end"
@@ -104,7 +99,7 @@ def edges(trials: Sequence[Trial], ranges: Mapping[str, Range]) -> list[str]:
     """A sentence for each numeric parameter whose best value is the smallest or largest that was tried."""
     found = []
     for name, parameter_range in ranges.items():
-        pairs = [(t.params[name], value) for t, value in _ranked(trials) if _is_number(t.params.get(name))]
+        pairs = [(t.params[name], value) for t, value in _ranked(trials) if is_number(t.params.get(name))]
         numeric = parameter_range.low is not None or len(pairs) == len(trials)
         side = narrowing.edge(pairs) if pairs and numeric and name not in SEEDS else 0
         if side:
@@ -122,42 +117,72 @@ def _ranked(trials: Sequence[Trial]) -> list[tuple[Trial, float]]:
     return whole + [(trial, min(trial.value, best)) for trial in trials if trial.pruned]
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+def space(stage: Stage, found: Found) -> tuple[dict[str, Range], list[dict[str, Any]]]:
+    """The ranges of a stage's parameters, and its points where it does not sample them.
 
-
-def grid(ranges: Mapping[str, Range]) -> list[dict[str, Any]]:
-    """All combinations of the listed values; the last parameter changes fastest."""
-    listed = [parameter_range.values or [] for parameter_range in ranges.values()]
-    return [dict(zip(ranges, point, strict=True)) for point in itertools.product(*listed)]
-
-
-def means_over_seeds(trials: Sequence[Trial]) -> list[Trial]:
-    """One trial for each setting: the mean of those that differ in their seeds alone, under the first one's number.
-
-    A lucky seed must not decide. A setting of which one trial was pruned counts as pruned.
+    Raises UserError where there is nothing to be searched.
     """
-    found: dict[str, list[Trial]] = {}
-    for trial in trials:
-        settings = {name: value for name, value in trial.params.items() if name not in SEEDS}
-        found.setdefault(repr(sorted(settings.items())), []).append(replace(trial, params=settings))
-    return [
-        replace(same[0], value=fmean(t.value for t in same), pruned=any(t.pruned for t in same))
-        for same in found.values()
-    ]
+    if stage.confirm:
+        points, source = confirmations(stage, found)
+        values = {name: list(dict.fromkeys(point[name] for point in points)) for name in points[0]}
+        return {name: Range(None, None, "linear", listed, source) for name, listed in values.items()}, points
+    ranges = {name: Range(None, None, "linear", values, "given") for name, values in stage.points.items()}
+    ranges |= {name: resolve(name, p, found) for name, p in stage.params.items()}
+    points = grid(stage, ranges) if stage.sampler == "grid" else []
+    return ranges, points
 
 
-def confirmations(stage: Stage, earlier: Mapping[str, Sequence[Trial]], used: Set[int]) -> list[dict[str, Any]]:
-    """The best settings of the stage that is confirmed, each with the smallest seeds that no earlier stage has used.
+def grid(stage: Stage, ranges: Mapping[str, Range]) -> list[dict[str, Any]]:
+    """The points of a stage, crossed with all combinations of the other listed values, the last changing fastest.
 
-    A seed that took part in the choice would flatter it.
+    Raises UserError where the stage's condition leaves none, or cannot be read.
+    """
+    rows = [dict(zip(stage.points, row, strict=True)) for row in zip(*stage.points.values(), strict=True)] or [{}]
+    listed = [ranges[name].values or [] for name in stage.params]
+    points = [row | dict(zip(stage.params, point, strict=True)) for row in rows for point in itertools.product(*listed)]
+    kept = fulfilling(stage, points)
+    if not kept:
+        raise UserError(f"stage {stage.name}: where={shown(stage.where)}: none of {len(points)} combinations is so")
+    return kept
 
+
+def fulfilling(stage: Stage, points: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The points for which a stage's condition is true. Raises UserError where it cannot be read."""
+    if stage.where is None:
+        return list(points)
+    holds = matching_points(points, stage.where, f"stage {stage.name}: where")
+    return [point for point, held in zip(points, holds, strict=True) if held]
+
+
+def confirmations(stage: Stage, found: Found) -> tuple[list[dict[str, Any]], str]:
+    """The best settings of the stage that is confirmed, or the one where its curve is highest; and why these.
+
+    A search of too few values for a curve has its best trial confirmed.
     Raises UserError where that stage has no finished trial.
     """
     assert stage.confirm is not None
-    whole = [trial for trial in earlier[stage.confirm.source] if not trial.pruned]
-    trials = sorted(whole, key=lambda t: (-t.value, t.number))
-    if not trials:
+    best = [trial.params for trial in found.whole(stage.confirm.source)[: stage.confirm.best]]
+    if not best:
         raise UserError(f"stage {stage.name}: {stage.confirm.source} has no finished trial to confirm")
-    seeds = list(islice((number for number in count() if number not in used), stage.confirm.seeds))
-    return [{**trial.params, "seed": seed} for trial in trials[: stage.confirm.best] for seed in seeds]
+    optimum = found.curve(stage.confirm.source) if stage.confirm.by == "curve" else None
+    if optimum is None:
+        return best, f"the best of {stage.confirm.source}"
+    ((name, value),) = best[0].items()
+    place = optimum.place.centre
+    point = {name: round(place) if isinstance(value, int) else rounded(place)}
+    return [point], f"the optimum of the curve of {stage.confirm.source}"
+
+
+def rounded(value: float) -> float:
+    """With four digits, as it is shown."""
+    return float(f"{value:.4g}")
+
+
+def seeds_of(stage: Stage, first: int, used: Set[int]) -> list[int]:
+    """The seeds of each trial, none where the settings say it.
+
+    A confirmation takes the smallest that no stage has used: one that took part in the choice would flatter it.
+    """
+    if stage.confirm:
+        return list(islice((number for number in count() if number not in used), stage.confirm.seeds))
+    return list(range(first, first + stage.repeats)) if stage.repeats > 1 else []

@@ -1,20 +1,20 @@
-"""Stands between a sweeper and a launcher: keeps finished jobs, goes on with cut ones, and outlives failures.
+"""Has a launcher run the jobs of a stage: keeps finished ones, goes on with cut ones, and outlives failures.
 
-Each trial has the folder <stage>/<trial number>. A finished one is not launched again but answered from its record; a
-job that raises is recorded as failed with its message, and the sweep goes on until more than ``max_failures`` have
-failed. A sweep that is gone on with tries failed jobs again. What is no job's own fault, such as a full disk, stops the
-sweep. Where a launcher loses its whole batch, as joblib does when a worker is killed, the rest is launched again.
+Each job has the folder <stage>/<number>. A finished one is not launched again; one that raises is recorded as failed
+with its message, and the sweep goes on until more than ``max_failures`` have failed. A sweep that is gone on with tries
+failed jobs again. What is no job's own fault, such as a full disk, stops the sweep. Where a launcher loses its whole
+batch, as joblib does when a worker is killed, the rest is launched again.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from hydra.core.utils import JobReturn, JobStatus
+from hydra.core.utils import JobStatus
 from hydra.plugins.launcher import Launcher
 
 from kls.config.flat_settings import EXECUTION
@@ -31,55 +31,43 @@ LAUNCHES = 3  # of a batch whose launcher broke down
 
 
 class JobKeeper:
-    """Has a launcher's ``launch``; ``numbers`` gives the trial numbers of the batch that is under way.
-
-    ``fixed`` are overrides of all jobs. Given to the sweeper, each would be written to its database for each trial.
-    """
+    """Runs the jobs of one stage by a launcher. ``fixed`` are overrides of all jobs."""
 
     def __init__(
         self,
         launcher: Launcher,
         folder: Path,
-        numbers: Callable[[], Sequence[int]],
         failures: list[str],
         max_failures: int,
         show_progress: bool,
         fixed: Sequence[str] = (),
-        before_launch: Callable[[], None] = lambda: None,
     ) -> None:
-        self._launcher, self._folder, self._numbers = launcher, folder, numbers
+        self._launcher, self._folder = launcher, folder
         self._failures, self._max_failures = failures, max_failures
-        self._show_progress, self._fixed, self._before_launch = show_progress, fixed, before_launch
-        self._failed: dict[Path, str] = {}  # messages of this process's own failures
+        self._show_progress, self._fixed = show_progress, fixed
+        self._failed: set[Path] = set()  # by this process
 
-    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
-        """Results of all jobs of the batch, those kept and those run now, in their order."""
-        numbers = list(self._numbers())
-        if len(numbers) != len(job_overrides):
-            raise RuntimeError(f"{len(job_overrides)} jobs for the {len(numbers)} trials under way")
-        folders = [self._folder / str(number) for number in numbers]
-        for folder in folders:
+    def run(self, jobs: Mapping[int, Sequence[str]]) -> None:
+        """Have all jobs of a batch end, those of them that have not yet; overrides by number."""
+        folders = {number: self._folder / str(number) for number in jobs}
+        for folder in folders.values():
             refuse_links(folder)
-        self._before_launch()
         try:
-            with SweepProgress(folders, self._folder.name, self._show_progress):
+            with SweepProgress(list(folders.values()), self._folder.name, self._show_progress):
                 for attempt in range(1, LAUNCHES + 1):
-                    todo = [i for i, folder in enumerate(folders) if folder not in self._failed and not _ended(folder)]
+                    todo = [n for n, folder in folders.items() if folder not in self._failed and not _ended(folder)]
                     if todo:
-                        self._launch(todo, folders, job_overrides, last=attempt == LAUNCHES)
+                        self._launch({n: jobs[n] for n in todo}, last=attempt == LAUNCHES)
                     self._stop_if_too_many()
         except KeyboardInterrupt:
-            for folder in folders:
+            for folder in folders.values():
                 _mark_as_interrupted(folder)
             raise
-        return [self._answer(folder) for folder in folders]
 
-    def _launch(
-        self, todo: Sequence[int], folders: Sequence[Path], job_overrides: Sequence[Sequence[str]], last: bool
-    ) -> None:
-        overrides = [[*job_overrides[i], *self._fixed, *_folder_overrides(folders[i])] for i in todo]
+    def _launch(self, jobs: Mapping[int, Sequence[str]], last: bool) -> None:
+        overrides = [[*given, *self._fixed, *_folder_overrides(number)] for number, given in jobs.items()]
         try:
-            returns = self._launcher.launch(overrides, initial_job_idx=int(folders[todo[0]].name))
+            returns = self._launcher.launch(overrides, initial_job_idx=next(iter(jobs)))
         except (UserError, OSError, MemoryError):
             raise
         except Exception as error:
@@ -88,18 +76,18 @@ class JobKeeper:
                 raise UserError(f"{said}, {LAUNCHES} times") from error
             log.warning("%s; launching what is left again", said)
             return
-        for i, job in zip(todo, returns, strict=True):
+        for number, job in zip(jobs, returns, strict=True):
             if job.status is not JobStatus.COMPLETED:
                 fault = job._return_value
                 if isinstance(fault, OSError | MemoryError):
                     raise fault
-                self._record_failure(folders[i], fault, job_overrides[i])
+                self._record_failure(self._folder / str(number), fault, jobs[number])
 
     def _record_failure(self, folder: Path, error: Any, overrides: Sequence[str]) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         message = " ".join(f"{type(error).__name__}: {error}".split())
         log.error("%s: failed: %s", folder, message)
-        self._failed[folder] = message
+        self._failed.add(folder)
         self._failures.append(f"{folder}: {message}")
         failure = {"schema": names.SCHEMA, names.STATUS: names.FAILED, names.MESSAGE: message}
         RunFolder(folder).write_metrics(_asked_for(overrides) | _metrics(folder) | failure)
@@ -112,13 +100,6 @@ class JobKeeper:
                 f"the logs are in their folders:{shown}"
             )
 
-    def _answer(self, folder: Path) -> JobReturn:
-        """What the sweeper gets: the run's value; for a failed one its message, which is no number."""
-        job = JobReturn()
-        job.status = JobStatus.COMPLETED
-        job.return_value = "the job failed" if folder in self._failed else _metrics(folder).get(names.VAL_ACCURACY)
-        return job
-
 
 def _ended(folder: Path) -> bool:
     """Whether nothing is left to be done: the training has ended, and Hydra has written the last of its records."""
@@ -126,8 +107,8 @@ def _ended(folder: Path) -> bool:
     return RunFolder(folder).ended and last.is_file() and last.stat().st_size > 0
 
 
-def _folder_overrides(folder: Path) -> list[str]:
-    return [f"hydra.sweep.subdir='{folder.name}'", "hydra.job_logging.root.handlers=[file]"]
+def _folder_overrides(number: int) -> list[str]:
+    return [f"hydra.sweep.subdir='{number}'", "hydra.job_logging.root.handlers=[file]"]
 
 
 def _asked_for(overrides: Sequence[str]) -> dict[str, Any]:

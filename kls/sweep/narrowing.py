@@ -9,10 +9,11 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from kls.analysis.curve import Optimum
 from kls.config.setting_types import Count, Group
 
 Trials = Sequence[tuple[float, float]]
@@ -22,15 +23,19 @@ Factor = Annotated[float, Field(gt=1, le=1e6)]
 
 
 class Narrow(Group, ABC):
-    """``narrow`` of a stage's parameter: the stage to learn from, the rule, and how far to go past an end."""
+    """``narrow`` of a stage's parameter: the stage to learn from, the rule, and how far to go past an end.
 
+    by_curve: whether it goes by the smooth curve through all trials of that stage's budget.
+    """
+
+    by_curve: ClassVar[bool] = False
     source: str = Field(alias="from")
     rule: str
     widen: Factor | None = None
 
     @abstractmethod
-    def interval(self, trials: Trials) -> Interval:
-        """The next interval, from at least one trial."""
+    def interval(self, trials: Trials, optimum: Optimum | None) -> Interval:
+        """The next interval, from at least one trial; optimum: of the curve, for rules that go by it."""
 
     @property
     @abstractmethod
@@ -48,7 +53,7 @@ class RangeOfBest(Narrow):
     rule: Literal["range_of_best"]
     k: Count = 5
 
-    def interval(self, trials: Trials) -> Interval:
+    def interval(self, trials: Trials, optimum: Optimum | None) -> Interval:
         best = sorted(trials, key=lambda trial: -trial[1])[: self.k]
         return min(x for x, _ in best), max(x for x, _ in best)
 
@@ -63,7 +68,7 @@ class AroundBest(Narrow):
     rule: Literal["around_best"]
     factor: Factor = 3.0
 
-    def interval(self, trials: Trials) -> Interval:
+    def interval(self, trials: Trials, optimum: Optimum | None) -> Interval:
         x = best_of(trials)
         return x / self.factor, x * self.factor
 
@@ -75,12 +80,31 @@ class AroundBest(Narrow):
         return None if tried[0] < 0 else (tried[0] / self.factor, tried[1] * self.factor)
 
 
+class AroundOptimum(Narrow):
+    """From place / factor to place * factor, for the place, above 0, at which the smooth curve is highest."""
+
+    by_curve = True
+    rule: Literal["around_optimum"]
+    factor: Factor = 3.0
+
+    def interval(self, trials: Trials, optimum: Optimum | None) -> Interval:
+        assert optimum is not None
+        return optimum.place.centre / self.factor, optimum.place.centre * self.factor
+
+    @property
+    def words(self) -> str:
+        return f"the optimum of the curve / and * {self.factor:g}"
+
+    def possible(self, tried: Interval) -> Interval | None:
+        return None if tried[0] < 0 else (tried[0] / self.factor, tried[1] * self.factor)
+
+
 class NeighboursOfBest(Narrow):
     """From the next smaller to the next larger x that was tried beside the best; the best itself at an end."""
 
     rule: Literal["neighbours_of_best"]
 
-    def interval(self, trials: Trials) -> Interval:
+    def interval(self, trials: Trials, optimum: Optimum | None) -> Interval:
         x = best_of(trials)
         tried = sorted({other for other, _ in trials})
         place = tried.index(x)
@@ -91,7 +115,7 @@ class NeighboursOfBest(Narrow):
         return "neighbours of the best"
 
 
-AnyNarrow = Annotated[RangeOfBest | AroundBest | NeighboursOfBest, Field(discriminator="rule")]
+AnyNarrow = Annotated[RangeOfBest | AroundBest | AroundOptimum | NeighboursOfBest, Field(discriminator="rule")]
 
 
 def best_of(trials: Trials) -> float:

@@ -15,8 +15,9 @@ from kls.config.settings import Settings
 from kls.config.validation import validate
 from kls.errors import UserError
 from kls.records import names
-from kls.sweep import samplers
+from kls.sweep import intervals, samplers
 from kls.sweep.corner_points import corner_points
+from kls.sweep.found import Found
 from kls.sweep.population_launcher import check_launcher
 from kls.sweep.search_space import as_text
 from kls.sweep.stages import Stage
@@ -44,7 +45,7 @@ class SearchChecks:
         found = []
         for stage in self.stages:
             given = {argument.split("=", 1)[0].lstrip("+~") for argument in (*self.fixed, *stage.budget)}
-            clash = given & (set(stage.params) | ({"seed"} if stage.confirm else set()))
+            clash = given & (set(stage.searched) | ({"seed"} if stage.n_seeds > 1 else set()))
             if clash:
                 raise UserError(f"{min(clash)}: stage {stage.name} sets it for each trial; leave it out")
             points = [self._settings(stage, point) for point in corner_points(stage, self.stages)]
@@ -53,6 +54,8 @@ class SearchChecks:
             found.append(points[0])
             if stage.trials is not None:
                 samplers.sampler_of(stage)
+            if stage.where is not None:
+                self._condition(stage)
         return found
 
     def disk(self, folder: Path, settings: Sequence[Settings]) -> None:
@@ -60,7 +63,7 @@ class SearchChecks:
         runs = []
         for stage, one in zip(self.stages, settings, strict=True):
             begun = sum(1 for _ in (folder / stage.name).glob(f"*/{names.LAST}"))
-            runs.append((one, max(stage.n_trials - begun, 0)))
+            runs.append((one, max(stage.n_runs - begun, 0)))
         limits.require_runs(folder, runs)
 
     def job_arguments(self, stage: Stage) -> list[str]:
@@ -68,6 +71,13 @@ class SearchChecks:
         quiet = ["progress=false"]
         quiet += ["pruning.rule=null"] if self._scores_test(stage) else ["evaluation.test=false", "plots=false"]
         return [*self.fixed, *stage.budget, *quiet]
+
+    def _condition(self, stage: Stage) -> None:
+        """Raises UserError where the condition on a stage's combinations cannot be read, or leaves none."""
+        if any(parameter.narrow for parameter in stage.params.values()):
+            intervals.fulfilling(stage, corner_points(stage, self.stages))
+        else:
+            intervals.space(stage, Found())
 
     def _scores_test(self, stage: Stage) -> bool:
         """Confirmations do, others only if they are asked to: the test set is not for choosing."""
@@ -87,7 +97,7 @@ class SearchChecks:
         processes = launcher.get("n_jobs", 1)
         limits.require_training(
             settings,
-            min(stage.n_trials, LARGEST_BATCH),
+            min(stage.n_trials, LARGEST_BATCH) * stage.n_seeds,
             cpu_count() if processes == -1 else processes,
             launcher.max_members if together else 1,
         )

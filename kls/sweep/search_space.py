@@ -8,35 +8,42 @@ from typing import Any
 
 from hydra.core.override_parser.types import Override, RangeSweep, Transformer
 from hydra.errors import HydraException
+from hydra_plugins.hydra_optuna_sweeper._impl import create_optuna_distribution_from_override
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
+from kls.analysis.columns import is_number
 from kls.config.flat_settings import shown
-from kls.config.resume import quoted
+from kls.config.settings import SearchSettings
 from kls.errors import UserError
 from kls.sweep.intervals import Range
 from kls.sweep.stages import LARGEST_LIST
 
-CONTROLLER_KEYS = ("resume", "dry_run")  # meant for the sweep, not for its jobs
 
+def ad_hoc_stage(overrides: Sequence[Override], typed: SearchSettings) -> dict[str, Any]:
+    """The stage of a search that is typed: lists such as model=3layer,9layer, intervals such as lam=interval(0.1,1).
 
-def meant_for_jobs(overrides: Sequence[Override]) -> list[Override]:
-    """All but those that steer the sweep itself."""
-    return [o for o in overrides if o.key_or_group not in CONTROLLER_KEYS]
-
-
-def ad_hoc_stage(overrides: Sequence[Override]) -> dict[str, Any]:
-    """A grid stage of the lists on the command line, such as model=3layer,9layer lam=choice(1e-3,1e-2).
-
-    Raises UserError where one is an interval, which is no list, or too long.
+    Raises UserError where an interval has no number of trials, or a list is too long.
     """
-    params: dict[str, Any] = {}
-    for override in overrides:
-        if override.is_interval_sweep():
-            raise UserError(f"{shown(override.input_line)}: an interval needs a sampler: write a stage (see sweeps/)")
-        _check_length(override)
-        params[override.get_key_element()] = {"values": list(override.sweep_iterator(Transformer.encode))}
-    if not params:
+    params = {str(override.get_key_element()): _parameter(override) for override in overrides}
+    sampled = any("low" in parameter for parameter in params.values())
+    points = typed.points or {}
+    if not params and not points:
         params["seed"] = {"values": [0]}
-    return {"name": "grid", "sampler": "grid", "params": params}
+    if sampled and typed.trials is None:
+        raise UserError(f"{shown(overrides[0].input_line)}: how many trials? give for example trials=30")
+    sampler = typed.sampler or ("tpe" if sampled else "grid")
+    own = {"name": "grid" if sampler == "grid" else "search", "sampler": sampler, "params": params, "points": points}
+    return own | typed.model_dump(include={"trials", "where"})
+
+
+def _parameter(override: Override) -> dict[str, Any]:
+    """An override that sweeps, as a parameter of a stage."""
+    if not override.is_interval_sweep():
+        _check_length(override)
+        return {"values": list(override.sweep_iterator(Transformer.encode))}
+    found = create_optuna_distribution_from_override(override)
+    scale, integer = "log" if found.log else "linear", isinstance(found, IntDistribution)
+    return {"low": float(found.low), "high": float(found.high), "scale": scale, "integer": integer}
 
 
 def _check_length(override: Override) -> None:
@@ -61,38 +68,34 @@ def as_text(value: Any) -> str:
 
 def trial_value(value: Any) -> Any:
     """A value as a trial of Optuna has it: numbers as they are, all others as texts."""
-    return value if _is_number(value) else as_text(value)
+    return value if is_number(value) else as_text(value)
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+def distributions(ranges: Mapping[str, Range], points: Sequence[Mapping[str, Any]]) -> dict[str, BaseDistribution]:
+    """What Optuna draws each parameter from; of listed points, what holds all of their values."""
+    return {name: _of_points([point[name] for point in points]) if points else _of(r) for name, r in ranges.items()}
 
 
-def distribution_overrides(ranges: Mapping[str, Range], points: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    """Each parameter's range in the override language, from which hydra-optuna-sweeper makes its distribution."""
-    return {name: _listed([point[name] for point in points]) if points else _interval(r) for name, r in ranges.items()}
-
-
-def _interval(r: Range) -> str:
+def _of(r: Range) -> BaseDistribution:
     if r.values is not None:
         return _choice(r.values)
-    interval = _between(r.low, r.high)
-    return f"tag(log, {interval})" if r.scale == "log" else interval
+    assert r.low is not None
+    assert r.high is not None
+    return _between(r.low, r.high, r.scale == "log")
 
 
-def _listed(values: Sequence[Any]) -> str:
-    if not all(map(_is_number, values)) or min(values) == max(values):
+def _of_points(values: Sequence[Any]) -> BaseDistribution:
+    if not all(map(is_number, values)) or min(values) == max(values):
         return _choice(values)
-    if not all(isinstance(v, int) for v in values):
-        return _between(float(min(values)), float(max(values)))
-    return _between(min(values), max(values))
+    low, high = min(values), max(values)
+    return _between(low, high) if all(isinstance(v, int) for v in values) else _between(float(low), float(high))
 
 
-def _between(low: float | None, high: float | None) -> str:
-    interval = f"interval({low!r}, {high!r})"
-    return f"int({interval})" if isinstance(low, int) else interval  # else Hydra makes floats of whole numbers
+def _between(low: float, high: float, log: bool = False) -> BaseDistribution:
+    if isinstance(low, int) and isinstance(high, int):
+        return IntDistribution(low, high, log=log)
+    return FloatDistribution(low, high, log=log)
 
 
-def _choice(values: Sequence[Any]) -> str:
-    distinct = dict.fromkeys(map(trial_value, values))
-    return f"choice({', '.join(repr(v) if _is_number(v) else quoted(v) for v in distinct)})"
+def _choice(values: Sequence[Any]) -> BaseDistribution:
+    return CategoricalDistribution(list(dict.fromkeys(map(trial_value, values))))

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import copy
 import logging
-from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -14,34 +12,28 @@ import optuna
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.utils import configure_log
 from hydra.types import HydraContext, TaskFunction
-from hydra_plugins.hydra_optuna_sweeper.optuna_sweeper import OptunaSweeper
-from omegaconf import DictConfig, OmegaConf, open_dict, read_write
-from optuna.samplers import BaseSampler
-from optuna.trial import TrialState
+from omegaconf import DictConfig, OmegaConf
 
-from kls.config.defaults import defaults
-from kls.config.flat_settings import EXECUTION, SEEDS, flatten
-from kls.config.resume import quoted
-from kls.config.settings import Settings
+from kls.config.defaults import filled
+from kls.config.flat_settings import EXECUTION, OF_SWEEPS, flatten, shown
+from kls.config.settings import SearchSettings, Settings
 from kls.config.validation import validate_group
 from kls.errors import UserError
 from kls.records import environment, names
-from kls.records.atomic import remove_leftovers
-from kls.records.folders import refuse_links
 from kls.records.lock import only_process
-from kls.records.run_folder import RunFolder
 from kls.records.sweep_record import SweepRecord, refuse_used
-from kls.sweep import intervals, samplers
-from kls.sweep.intervals import Range, Trial, value_text
+from kls.sweep import intervals, stage_entry
+from kls.sweep.found import Found, means_over_seeds, trials_told
 from kls.sweep.job_keeper import JobKeeper
-from kls.sweep.search_checks import LARGEST_BATCH, SearchChecks
-from kls.sweep.search_space import ad_hoc_stage, distribution_overrides, meant_for_jobs, trial_value
+from kls.sweep.search_checks import SearchChecks
+from kls.sweep.search_space import ad_hoc_stage, trial_value
+from kls.sweep.stage_run import StageRun, launcher_of, prepared
 from kls.sweep.stages import Search, Stage
-from kls.sweep.trial_storage import ENDED, FAULTS, opened, restore_trials, write_trials
+from kls.sweep.trial_storage import FAULTS, opened
 
 log = logging.getLogger("kls")
 
-LEARNING_BATCH = 10  # trials that a sampler which learns is asked for at once
+_CONTROL = ("resume", "dry_run")  # the process, not what is searched
 
 
 class StagedSearch:
@@ -52,16 +44,21 @@ class StagedSearch:
     ) -> None:
         """given: overrides of the command line; some may list values to search."""
         self.context, self.task, self.config = context, task, config
-        overrides = meant_for_jobs(OverridesParser.create().parse_overrides(list(given)))
+        overrides = [o for o in OverridesParser.create().parse_overrides(list(given)) if o.key_or_group not in _CONTROL]
         self.arguments = [str(o.input_line) for o in overrides]
-        self.fixed = [str(o.input_line) for o in overrides if not o.is_sweep_override()]
         listed = [o for o in overrides if o.is_sweep_override()]
-        if stages and listed:
-            raise UserError(f"{listed[0].input_line}: this sweep has stages that say what is searched; give one value")
-        plain = OmegaConf.to_container(OmegaConf.create(list(stages)), resolve=True)
-        self.search = validate_group(Search, {"stages": plain or [ad_hoc_stage(listed)]}, "hydra.sweeper")
-        self.checks = SearchChecks(self.search.stages, context, config, self.fixed)
-        self.trials: dict[str, list[Trial]] = {}  # of the stages that have ended; means over seeds
+        alone = [o for o in overrides if not (o.is_sweep_override() or o.key_or_group in OF_SWEEPS)]
+        given_here: Any = OmegaConf.to_container(OmegaConf.masked_copy(config, list(OF_SWEEPS)))
+        self.typed = typed = validate_group(SearchSettings, given_here)
+        if stages:
+            self.search = _search(OmegaConf.to_container(OmegaConf.create(list(stages)), resolve=True))
+            _refuse_beside_stages(listed, typed)
+        else:
+            self.search = _search([ad_hoc_stage(listed, typed)])
+        if typed.repeats is not None:
+            self.search = self.search.repeated(typed.repeats)
+        self.checks = SearchChecks(self.search.stages, context, config, [str(o.input_line) for o in alone])
+        self.found = Found(typed.objective)
         self.seeds = {int(config.seed)}  # that a stage has used
         self.failures: list[str] = []
 
@@ -81,7 +78,7 @@ class StagedSearch:
         logging.getLogger("hydra").setLevel(logging.WARNING)
         with only_process(self.folder):
             self.checks.disk(self.folder, settings)
-            self.record = SweepRecord(self.folder, definition, self.arguments, resume, self._facts(), defaults())
+            self.record = SweepRecord(self.folder, definition, self.arguments, resume, self._facts(), _as_now)
             go_on = f"go on with the same command and resume={self.folder}"
             try:
                 self._run_stages()
@@ -121,127 +118,42 @@ class StagedSearch:
 
     def _definition(self, first: Settings) -> dict[str, Any]:
         """What must be the same on resume: the stages, and the settings of the first job but for what it searches."""
-        own = (*EXECUTION, *self.search.stages[0].params)
+        own = (*EXECUTION, *self.search.stages[0].searched)
         return {
+            "objective": self.typed.objective,
             "settings": {key: value for key, value in flatten(first.model_dump()).items() if key not in own},
-            "stages": [stage.model_dump(by_alias=True) for stage in self.search.stages],
+            "stages": _dumped(self.search),
         }
 
     def _run_stage(self, stage: Stage) -> None:
-        folder = self.folder / stage.name
-        folder.mkdir(exist_ok=True)
-        refuse_links(folder)
-        remove_leftovers(folder)
-        ranges, points = self._space(stage)
-        n_trials = len(points) if points else stage.trials
-        assert n_trials is not None
-        entry: dict[str, Any] = {
-            "name": stage.name,
-            "trials": n_trials,
-            "sampler": stage.sampler if isinstance(stage.sampler, str) else stage.sampler["_target_"],
-            "status": names.RUNNING,
-            "params": {name: r.record() for name, r in ranges.items()},
-            "best": None,
-            "edge": [],
-            "confirm": stage.confirm is not None,
-        }
+        folder = prepared(self.folder / stage.name)
+        ranges, points = intervals.space(stage, self.found)
+        seeds = intervals.seeds_of(stage, int(self.config.seed), self.seeds)
+        entry = stage_entry.begun(stage, len(points) or stage.n_trials, seeds, ranges)
         self.record.put_stage(entry)
-        searched = "; ".join(f"{name} {found.words}" for name, found in ranges.items())
-        log.info("stage %s: %d trials; %s", stage.name, n_trials, searched)
-        study = optuna.create_study(
-            study_name=stage.name, storage=self.storage, direction="maximize", load_if_exists=True
-        )
-        restore_trials(folder / names.TRIALS, study)
-        batch = stage.batch or (LEARNING_BATCH if stage.learns else LARGEST_BATCH)
-        sampler = samplers.ListedPoints(points) if points else samplers.sampler_of(stage)
-        while (done := len(study.get_trials(states=ENDED))) < n_trials:
-            n = min(batch - done % batch, n_trials - done)
-            self._run_batch(stage, folder, study, sampler, distribution_overrides(ranges, points), n)
-        self._end_stage(stage, study, ranges, entry)
-
-    def _space(self, stage: Stage) -> tuple[dict[str, Range], list[dict[str, Any]]]:
-        """The ranges of a stage's parameters, and its points where it does not sample them."""
-        if stage.confirm:
-            points = intervals.confirmations(stage, self.trials, self.seeds)
-            source = f"the best of {stage.confirm.source}"
-            values = {name: list(dict.fromkeys(point[name] for point in points)) for name in points[0]}
-            ranges = {n: Range(None, None, "linear", v, "given" if n == "seed" else source) for n, v in values.items()}
-            return ranges, points
-        ranges = {name: intervals.resolve(name, p, self.trials) for name, p in stage.params.items()}
-        points = intervals.grid(ranges) if stage.sampler == "grid" else []
-        return ranges, [{name: trial_value(value) for name, value in point.items()} for point in points]
-
-    def _run_batch(
-        self, stage: Stage, folder: Path, study: optuna.Study, sampler: BaseSampler, params: dict[str, str], n: int
-    ) -> None:
-        """n trials through hydra-optuna-sweeper: ask, launch, tell."""
-        config = copy.deepcopy(self.config)
-        with read_write(config.hydra), open_dict(config.hydra):
-            config.hydra.sweep.dir = str(folder)
-            config.hydra.overrides.hydra.append(f"hydra.sweep.dir={quoted(folder)}")  # what jobs are composed from
-        sweeper = OptunaSweeper(
-            sampler={"_target_": "optuna.samplers.RandomSampler"},  # replaced below by one that is built already
-            direction="maximize",
-            storage=None,
-            study_name=stage.name,
-            n_trials=n,
-            n_jobs=n,
-            max_failure_rate=1.0,
-            custom_search_space=None,
-            params=OmegaConf.create(params),
-        )
-        sweeper.setup(hydra_context=self.context, task_function=self.task, config=config)
-        inner: Any = sweeper.sweeper
-        inner.sampler, inner.storage = sampler, self.storage
-        inner.launcher = JobKeeper(
-            inner.launcher,
+        keeper = JobKeeper(
+            launcher_of(folder, self.config, self.context, self.task),
             folder,
-            lambda: [t.number for t in study.get_trials(states=(TrialState.RUNNING,))],
             self.failures,
             self.config.max_failures,
             self.config.progress,
             self.checks.job_arguments(stage),
-            lambda: write_trials(folder / names.TRIALS, study),
         )
-        try:
-            sweeper.sweep([])
-            write_trials(folder / names.TRIALS, study)
-        except ValueError:  # where there is no best trial
-            if study.get_trials(states=(TrialState.COMPLETE, TrialState.RUNNING, TrialState.WAITING)):
-                raise
-            raise self._no_trial_finished(stage) from None
+        points = [{name: trial_value(value) for name, value in point.items()} for point in points]
+        study = StageRun(stage, folder, seeds, self.typed.objective, keeper, self.storage).search(ranges, points)
+        trials = means_over_seeds(trials_told(study.get_trials(deepcopy=False), self.found.sign))
+        if all(trial.pruned for trial in trials):
+            raise self._no_trial_finished(stage, len(trials))
+        self.seeds |= {seed for trial in trials for seed in trial.scores}
+        self.found.add(stage, trials)
+        entry = stage_entry.ended(entry, stage, study, self.found, ranges, folder)
+        self.record.put_stage(entry)
+        stage_entry.tell(entry, self.found.whole(stage.name)[0], self.typed.objective)
 
-    def _no_trial_finished(self, stage: Stage, pruned: int = 0) -> UserError:
+    def _no_trial_finished(self, stage: Stage, pruned: int) -> UserError:
         shown = "".join(f"\n  {line}" for line in self.failures[:10])
         others = f" or was pruned, as {pruned} were" if pruned else ""
         return UserError(f"stage {stage.name}: every trial failed{others}; the logs are in their folders:{shown}")
-
-    def _end_stage(self, stage: Stage, study: optuna.Study, ranges: dict[str, Range], entry: dict[str, Any]) -> None:
-        complete = study.get_trials(states=(TrialState.COMPLETE,))
-        ends = {t.number: _status(self.folder / stage.name / str(t.number)) for t in study.get_trials(states=ENDED)}
-        trials = [Trial(t.number, dict(t.params), float(t.values[0]), ends[t.number] == names.PRUNED) for t in complete]
-        n_pruned = sum(trial.pruned for trial in trials)
-        self.seeds |= {trial.params["seed"] for trial in trials if "seed" in trial.params}
-        trials = intervals.means_over_seeds(trials)
-        whole = [trial for trial in trials if not trial.pruned]
-        if not whole:
-            raise self._no_trial_finished(stage, n_pruned)
-        self.trials[stage.name] = trials
-        best = max(whole, key=lambda t: t.value)
-        searched = [name for name in ranges if name not in SEEDS]
-        if stage.sampler != "grid" or (len(searched) == 1 and not stage.confirm):
-            entry["edge"] = intervals.edges(trials, ranges)
-        entry["best"] = {"trial": best.number, "params": best.params, names.VAL_ACCURACY: best.value}
-        entry["runs"] = dict(Counter(sorted(ends.values())))
-        entry["status"] = names.FINISHED
-        self.record.put_stage(entry)
-        settings = ", ".join(f"{name}={value_text(value)}" for name, value in best.params.items())
-        if n_pruned:
-            log.info("stage %s: %s", stage.name, ", ".join(f"{n} {status}" for status, n in entry["runs"].items()))
-        with_settings = f" with {settings}" if settings else ""
-        log.info("stage %s: best validation accuracy %.2f%%%s", stage.name, 100 * best.value, with_settings)
-        for sentence in entry["edge"]:
-            log.warning("EDGE in stage %s: %s", stage.name, sentence)
 
     def _report(self) -> None:
         from kls.report.summary import aggregate
@@ -253,9 +165,30 @@ class StagedSearch:
                 log.warning("  %s", line)
 
 
-def _status(folder: Path) -> str:
-    """How a trial ended; one whose run was taken away meanwhile had finished."""
-    return str(RunFolder(folder).read_metrics().get(names.STATUS, names.FINISHED))
+def _search(stages: Any) -> Search:
+    return validate_group(Search, {"stages": stages}, "hydra.sweeper")
+
+
+def _dumped(search: Search) -> list[dict[str, Any]]:
+    return [stage.model_dump(by_alias=True) for stage in search.stages]
+
+
+def _as_now(was: dict[str, Any], now: dict[str, Any]) -> dict[str, Any]:
+    """A recorded definition with the defaults of what there was not yet when it was recorded."""
+    stages = was.get("stages", [])
+    with suppress(UserError):  # which is told as a change
+        stages = _dumped(_search(stages))
+    settings = filled(was.get("settings", {}), now["settings"])
+    return {"objective": names.VAL_ACCURACY, **was, "settings": settings, "stages": stages}
+
+
+def _refuse_beside_stages(listed: Sequence[Any], typed: SearchSettings) -> None:
+    if listed:
+        raise UserError(f"{listed[0].input_line}: this sweep has stages that say what is searched; give one value")
+    for key in ("trials", "sampler", "points", "where"):
+        value = getattr(typed, key)
+        if value is not None:
+            raise UserError(f"{key}={shown(value)}: the stages of this sweep say it; leave it out")
 
 
 def _first_line(error: BaseException) -> str:

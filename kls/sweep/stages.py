@@ -8,18 +8,21 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
-from kls.config.flat_settings import shown
+from kls.config.flat_settings import OF_SWEEPS, SEEDS, shown
 from kls.config.folder_names import is_folder_name
 from kls.config.setting_types import LARGEST_SEED, Group
+from kls.config.settings import LONGEST_TEXT
+from kls.config.validation import validate_group
 from kls.sweep.narrowing import AnyNarrow
 from kls.sweep.sampler_settings import check_sampler
 
 LARGEST_LIST = 10_000  # values or steps of a parameter
 MOST_TRIALS = 100_000  # of a stage
-LONGEST_TEXT = 1000
-OF_THE_SWEEP = ("hydra", "sweeps", "resume", "dry_run", "max_failures", "name")  # not of one of its jobs
+MOST_REPEATS = 1000
+OF_THE_SWEEP = ("hydra", "sweeps", "resume", "dry_run", "max_failures", "name", *OF_SWEEPS)  # not of one of its jobs
 
 Trials = Annotated[int, Field(ge=1, le=MOST_TRIALS)]
+Repeats = Annotated[int, Field(ge=1, le=MOST_REPEATS)]
 
 
 def _check_value(value: Any) -> Any:
@@ -58,10 +61,14 @@ def check_searched(override: str) -> str:
     return override
 
 
+Value = Annotated[Any, AfterValidator(_check_value)]
+Key = Annotated[str, AfterValidator(check_searched)]
+
+
 class Parameter(Group):
     """Values of one setting: listed, or an interval (given or narrowed) sampled or taken in equal steps."""
 
-    values: Annotated[list[Annotated[Any, AfterValidator(_check_value)]], Field(max_length=LARGEST_LIST)] | None = None
+    values: Annotated[list[Value], Field(max_length=LARGEST_LIST)] | None = None
     low: float | None = None
     high: float | None = None
     narrow: AnyNarrow | None = None
@@ -89,11 +96,22 @@ class Parameter(Group):
 
 
 class Confirm(Group):
-    """The best settings of an earlier stage again, each with several seeds, scored on the test set."""
+    """The best settings of an earlier stage again, each with several seeds, scored on the test set.
+
+    by: "trial" takes the best trials; "curve" the place where the smooth curve through all trials of that stage's
+    budget is highest, for a stage that searches one number.
+    """
 
     source: str = Field(alias="from")
     best: Trials = 1
-    seeds: Annotated[int, Field(ge=1, le=LARGEST_LIST)] = 5
+    seeds: Repeats = 5
+    by: Literal["trial", "curve"] = "trial"
+
+    @model_validator(mode="after")
+    def _one_top(self) -> Confirm:
+        if self.by == "curve" and self.best != 1:
+            raise ValueError(f"best={self.best}: a curve has one highest place; leave best out, or give by: trial")
+        return self
 
 
 class Stage(Group):
@@ -101,6 +119,9 @@ class Stage(Group):
 
     sampler: "random", "tpe", "grid" (all combinations of listed values) or one of SAMPLERS by _target_.
     trials: how many; a grid and a confirmation know it themselves.
+    repeats: runs of each trial, with the seeds from ``seed`` of the settings on, the same for all trials; their mean
+    is the trial's score. points: settings with lists of one length, whose values go together; a grid crosses them with
+    its params. where: a condition (see `kls.analysis.where`) on the combinations of a grid; others are left out.
     budget: overrides for this stage's runs alone. test: whether its runs score the test set.
     batch: trials asked for at once; null is all of them, for samplers that learn 10.
     seed: of the sampler; null is the stage's place, 0, 1, ..., so that no two stages draw the same quantiles.
@@ -109,7 +130,10 @@ class Stage(Group):
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=100)]
     sampler: str | dict[str, Any] = "grid"
     trials: Trials | None = None
-    params: dict[Annotated[str, AfterValidator(check_searched)], Parameter] = Field({}, max_length=100)
+    repeats: Repeats = 1
+    params: dict[Key, Parameter] = Field({}, max_length=100)
+    points: dict[Key, Annotated[list[Value], Field(min_length=1, max_length=LARGEST_LIST)]] = Field({}, max_length=100)
+    where: Annotated[str, Field(max_length=LONGEST_TEXT)] | None = None
     budget: list[Annotated[str, AfterValidator(_check_override)]] = Field([], max_length=1000)
     confirm: Confirm | None = None
     test: bool = False
@@ -130,9 +154,14 @@ class Stage(Group):
 
     @model_validator(mode="after")
     def _fits(self) -> Stage:
-        if (self.confirm is None) == (not self.params):
-            raise ValueError("a stage has params, or confirm")
+        if (self.confirm is None) == (not self.searched):
+            raise ValueError("a stage has params or points, or confirm")
         listed = [p.values is not None or p.steps is not None for p in self.params.values()]
+        self._check_points()
+        if self.n_seeds > 1 and "seed" in self.searched:
+            raise ValueError("repeats give the seeds: leave seed out of what is searched")
+        if self.confirm and self.repeats != 1:
+            raise ValueError(f"repeats={self.repeats}: confirm says by seeds how often each is run")
         if self.sampler == "grid":
             if self.trials is not None:
                 raise ValueError("a grid's number of trials is that of its points: leave trials out")
@@ -142,16 +171,51 @@ class Stage(Group):
             raise ValueError("give the number of trials")
         elif any(p.steps is not None for p in self.params.values()):
             raise ValueError("steps are for sampler grid")
-        if self.n_trials > MOST_TRIALS:
-            raise ValueError(f"{self.n_trials} trials are more than {MOST_TRIALS}")
+        if self.n_runs > MOST_TRIALS:
+            raise ValueError(f"{self.n_runs} runs are more than {MOST_TRIALS}")
         return self
+
+    def _check_points(self) -> None:
+        lengths = {name: len(values) for name, values in self.points.items()}
+        if len(set(lengths.values())) > 1:
+            listed = ", ".join(f"{name} has {n}" for name, n in lengths.items())
+            raise ValueError(f"points: lists that go together are of one length: {listed}")
+        if both := self.points.keys() & self.params.keys():
+            raise ValueError(f"{shown(min(both))}: give it in points, or in params")
+        if self.sampler != "grid" and (self.points or self.where is not None):
+            raise ValueError(f"{'points' if self.points else 'where'}: is for sampler grid")
+
+    @property
+    def searched(self) -> list[str]:
+        """The settings that its trials differ in."""
+        return [*self.points, *self.params]
+
+    def listed(self, name: str) -> list[Any] | None:
+        """The values of a setting that it lists; None of an interval."""
+        return self.points[name] if name in self.points else self.params[name].values
+
+    @property
+    def n_seeds(self) -> int:
+        """Runs of each trial."""
+        return self.confirm.seeds if self.confirm else self.repeats
 
     @property
     def n_trials(self) -> int:
-        """How many trials it has, or at most has: fewer settings than asked for may be there to be confirmed."""
+        """How many trials it has, or at most: fewer settings may be there to be confirmed, or fulfil ``where``."""
         if self.confirm:
-            return self.confirm.best * self.confirm.seeds
-        return self.trials or math.prod(parameter.n_points for parameter in self.params.values())
+            return self.confirm.best
+        rows = len(next(iter(self.points.values()), [None]))
+        return self.trials or math.prod((rows, *(parameter.n_points for parameter in self.params.values())))
+
+    @property
+    def n_runs(self) -> int:
+        return self.n_trials * self.n_seeds
+
+    @property
+    def curve_key(self) -> str | None:
+        """The number that it searches, where it is the only setting beside seeds; None otherwise."""
+        searched = [name for name in self.searched if name not in SEEDS]
+        return searched[0] if len(searched) == 1 and _numeric({self.name: self}, self.name, searched[0]) else None
 
     @property
     def scores_test(self) -> bool:
@@ -174,11 +238,18 @@ class Search(Group):
     def _own_seeds(cls, stages: list[Stage]) -> list[Stage]:
         return [s if s.seed is not None else s.model_copy(update={"seed": i}) for i, s in enumerate(stages)]
 
+    def repeated(self, n: int) -> Search:
+        """With n runs of each trial in all stages but confirmations. Raises UserError where one searches the seed."""
+        stages = [s if s.confirm else s.model_copy(update={"repeats": n}) for s in self.stages]
+        return validate_group(Search, {"stages": [s.model_dump(by_alias=True) for s in stages]}, "hydra.sweeper")
+
     @model_validator(mode="after")
     def _known_sources(self) -> Search:
         before: dict[str, Stage] = {}
         for stage in self.stages:
             sources = [p.narrow.source for p in stage.params.values() if p.narrow]
+            by_curve = [p.narrow.source for p in stage.params.values() if p.narrow and p.narrow.by_curve]
+            by_curve += [stage.confirm.source] if stage.confirm and stage.confirm.by == "curve" else []
             sources += [stage.confirm.source] if stage.confirm else []
             for source in sources:
                 if source not in before:
@@ -190,6 +261,9 @@ class Search(Group):
                         f"stage {stage.name}: {shown(name)} cannot be narrowed from stage {parameter.narrow.source}, "
                         "which does not search it among numbers"
                     )
+            for source in by_curve:
+                if before[source].curve_key is None:
+                    raise ValueError(f"stage {stage.name}: {source} has no curve: it does not search one number alone")
             if stage.name in before:
                 raise ValueError(f"stage {stage.name}: the name is taken by an earlier stage")
             before[stage.name] = stage
@@ -200,7 +274,7 @@ def _numeric(stages: Mapping[str, Stage], source: str, name: str) -> bool:
     """Whether a stage gives numbers for a parameter; a confirmation tries what its source did, with seeds."""
     stage = stages[source]
     if stage.confirm is not None:
-        return name == "seed" or _numeric(stages, stage.confirm.source, name)
-    if name not in stage.params:
+        return _numeric(stages, stage.confirm.source, name)
+    if name not in stage.searched:
         return False
-    return not any(isinstance(value, bool | str | list | None) for value in stage.params[name].values or ())
+    return not any(isinstance(value, bool | str | list | None) for value in stage.listed(name) or ())

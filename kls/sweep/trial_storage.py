@@ -1,33 +1,33 @@
-"""The trials of a sweep: Optuna's database, which others may read, and the record that a resumed sweep reads.
+"""The trials of a sweep: the record that a resumed sweep reads, and a database of Optuna's that others may read.
 
-The database is made anew from the records when a sweep is resumed, so that nothing depends on its damage, or on what
-somebody put into it: Optuna's samplers unpickle some of what they find there.
+A study is in memory and made anew from its record when a sweep is resumed, so that nothing depends on the database's
+damage, or on what somebody put into it: Optuna's samplers unpickle some of what they find in a study.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import optuna
 from optuna.distributions import distribution_to_json, json_to_distribution
+from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 from sqlalchemy.exc import SQLAlchemyError
 
 from kls.errors import DamageError
-from kls.records import checked, names
-from kls.records.run_folder import RunFolder
+from kls.records import checked
+from kls.sweep.stage_study import ENDED, Outcome
 
 FAULTS = (SQLAlchemyError, optuna.exceptions.StorageInternalError)  # of the database, as of a full disk
-ENDED = (TrialState.COMPLETE, TrialState.FAIL, TrialState.PRUNED)
 _KEY = "trials"
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[optuna.storages.RDBStorage]:
+def opened(path: Path) -> Iterator[RDBStorage]:
     """A new database in the place of any there.
 
     It is opened by its path, for in a URL some names of folders mean something else.
@@ -41,7 +41,7 @@ def opened(path: Path) -> Iterator[optuna.storages.RDBStorage]:
         connection.execute("PRAGMA synchronous = NORMAL")  # which the records have
         return connection
 
-    storage = optuna.storages.RDBStorage("sqlite://", engine_kwargs={"creator": connect})
+    storage = RDBStorage("sqlite://", engine_kwargs={"creator": connect})
     try:
         yield storage
     finally:
@@ -51,56 +51,63 @@ def opened(path: Path) -> Iterator[optuna.storages.RDBStorage]:
         storage.engine.dispose()
 
 
-def write_trials(path: Path, study: optuna.Study) -> None:
-    """Record what a study has asked and been told."""
-    checked.write_json_twice(path, {_KEY: [_record(trial) for trial in study.get_trials(deepcopy=False)]})
+class TrialRecord:
+    """The record of a study, and its copy in the database, which gets a trial when it and all before it have ended."""
 
+    def __init__(self, path: Path, study: optuna.Study, storage: RDBStorage) -> None:
+        self._path, self._study = path, study
+        self._copy = optuna.create_study(study_name=study.study_name, storage=storage, direction=study.direction)
+        self._copied, self._written = 0, list[dict[str, Any]]()
 
-def restore_trials(path: Path, study: optuna.Study) -> None:
-    """Put the recorded trials into an empty study. Those whose own runs do not confirm the value wait to be run again.
+    def write(self) -> None:
+        """Record what the study has asked and been told."""
+        trials = self._study.get_trials(deepcopy=False)
+        records = [_record(trial) for trial in trials]
+        if records != self._written:
+            checked.write_json_twice(self._path, {_KEY: records})
+            self._written = records
+        while self._copied < len(trials) and trials[self._copied].state in ENDED:
+            self._copy.add_trial(trials[self._copied])
+            self._copied += 1
 
-    Raises DamageError where the record and its copy are damaged.
-    """
-    try:
-        records: Any = checked.read_json_twice(path).get(_KEY)
-    except FileNotFoundError:
-        return
-    try:
-        for record in records:
-            study.add_trial(_trial(record, path.parent))
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise DamageError(f"{path}: cannot be read as a record of trials ({error!r})") from None
+    def restore(self, outcome_of: Callable[[int], Outcome | None]) -> None:
+        """Put the recorded trials into the empty study. Those that their runs do not confirm wait to be run again.
+
+        outcome_of: what came of the trial of a number; None if that is not known yet.
+        Raises DamageError where the record and its copy are damaged.
+        """
+        try:
+            records: Any = checked.read_json_twice(self._path).get(_KEY)
+        except FileNotFoundError:
+            return
+        try:
+            for record in records:
+                self._study.add_trial(_trial(record, outcome_of(int(record["number"]))))
+                self._written.append(record)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise DamageError(f"{self._path}: cannot be read as a record of trials ({error!r})") from None
 
 
 def _record(trial: FrozenTrial) -> dict[str, Any]:
     return {
         "number": trial.number,
-        "value": trial.value if trial.state == TrialState.COMPLETE else None,
+        "value": trial.value if trial.state in (TrialState.COMPLETE, TrialState.PRUNED) else None,
         "params": trial.params,
         "distributions": {name: distribution_to_json(d) for name, d in trial.distributions.items()},
         "system_attrs": trial.system_attrs,
     }
 
 
-def _trial(record: dict[str, Any], stage: Path) -> FrozenTrial:
-    value, found = record["value"], _value(stage / str(int(record["number"])))
-    known = value is not None and found == value
+def _trial(record: dict[str, Any], found: Outcome | None) -> FrozenTrial:
+    known = found is not None and found.score is not None and record["value"] == found.score
+    if not known:
+        found = None
     return create_trial(
-        state=TrialState.COMPLETE if known else TrialState.WAITING,
-        value=value if known else None,
+        state=found.state if found else TrialState.WAITING,
+        value=found.score if found else None,
         params=record["params"],
         distributions={name: json_to_distribution(text) for name, text in record["distributions"].items()},
         system_attrs=record["system_attrs"],
+        user_attrs=dict(found.facts) if found else None,
+        intermediate_values=dict(found.by_epoch) if found else None,
     )
-
-
-def _value(folder: Path) -> float | None:
-    """The score of a run that has ended, with all that it should have left; else it has to go on."""
-    run = RunFolder(folder)
-    if not run.ended:
-        return None
-    metrics = run.read_metrics()
-    if metrics[names.STATUS] == names.FINISHED and not run.has_its_networks():
-        run.write_metrics(metrics | {names.STATUS: names.INTERRUPTED})
-        return None
-    return metrics.get(names.VAL_ACCURACY)

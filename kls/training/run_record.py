@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from kls.config import build
-from kls.config.flat_settings import EXECUTION, flatten
+from kls.config.flat_settings import EXECUTION, OF_SWEEPS, flatten
 from kls.config.model_name import model_name
 from kls.config.settings import Settings
 from kls.core.architecture import Architecture
@@ -113,7 +113,7 @@ class RunRecord:
     def begin(self, step: int) -> None:
         """Write the settings, and the metrics unless the run has ended already."""
         if not self.folder.has(names.CONFIG):
-            self.folder.write_config(self.settings.model_dump())
+            self.folder.write_config(self.settings.model_dump(exclude=set(OF_SWEEPS)))
         if not self.ended:
             self.write_metrics(names.RUNNING, step, 0.0, 0.0)
 
