@@ -12,7 +12,7 @@ from kls.config.flat_settings import shown
 from kls.config.folder_names import is_folder_name
 from kls.config.setting_types import LARGEST_SEED, Group
 from kls.sweep.narrowing import AnyNarrow
-from kls.sweep.sampler_settings import check_sampler
+from kls.sweep.sampler_settings import check_sampler, learns
 
 LARGEST_LIST = 10_000  # values or steps of a parameter
 MOST_TRIALS = 100_000  # of a stage
@@ -99,7 +99,7 @@ class Confirm(Group):
 class Stage(Group):
     """One Optuna study.
 
-    sampler: "random", "tpe", "grid" (all combinations of listed values) or one of SAMPLERS by _target_.
+    sampler: "grid" (all combinations of listed values), a name of SAMPLERS, or a _target_ with arguments beside it.
     trials: how many; a grid and a confirmation know it themselves.
     budget: overrides for this stage's runs alone. test: whether its runs score the test set.
     batch: trials asked for at once; null is all of them, for samplers that learn 10.
@@ -161,7 +161,7 @@ class Stage(Group):
     @property
     def learns(self) -> bool:
         """Whether the sampler looks at results, so that trials are asked for in batches."""
-        return self.sampler == "tpe" or isinstance(self.sampler, dict)
+        return learns(self.sampler)
 
 
 class Search(Group):
