@@ -205,6 +205,7 @@ OTHERS = "must be one of random, tpe, qmc, gp, cmaes, nsgaii, nsgaiii, bruteforc
         ({"_target_": "qmc", "qmc_type": "latin"}, "qmc_type=latin: must be 'sobol' or 'halton'"),
         (of("CmaEsSampler", with_margin=True, lr_adapt=True), "give at most one of use_separable_cma, with_margin"),
         ({"_target_": "partialfixed"}, "fixed_params: is missing; base_sampler: is missing"),
+        (fixed("tpe", lam=[1]), "fixed_params.lam=[1]: must be a number, a text, true or false"),
         (fixed("grid"), "base_sampler=grid: must be one of grid, random, tpe"),
         (fixed("best"), "base_sampler=best: must be one of grid, random, tpe"),
         (fixed({"_target_": "tpe", "x": 1}), "base_sampler: x: there is no such argument"),

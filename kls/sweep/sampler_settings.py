@@ -123,9 +123,15 @@ class NSGAIIISettings(NSGAIISettings):
     dividing_parameter: Annotated[int, Field(ge=1, le=100)] = 3
 
 
+def _value(value: Any) -> Any:
+    if not isinstance(value, int | float | str):
+        raise ValueError("must be a number, a text, true or false")
+    return value
+
+
 class PartialFixedSettings(SamplerSettings):
     kind = "PartialFixedSampler"
-    fixed_params: dict[str, bool | int | float | str]
+    fixed_params: Annotated[dict[str, Annotated[Any, AfterValidator(_value)]], Field(max_length=100)]
     base_sampler: Annotated[Any, AfterValidator(lambda value: check_sampler(value, grid=False))]
 
     @property
@@ -220,7 +226,7 @@ def check_sampler(value: Any, grid: bool = True) -> Any:
         try:
             sampler_settings(value)
         except UserError as error:
-            raise ValueError("; ".join(str(error).splitlines())) from None
+            raise ValueError("; ".join(str(error).splitlines()[:3])) from None
     return value
 
 
