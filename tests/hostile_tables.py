@@ -60,6 +60,8 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {
     "data-root": ("data=synthetic", "data.root=OUTSIDE/cache", "data.n_train=60"),
     "data-model": ("model=../../../../../../../../OUTSIDE/hostile/evil",),
     "resume": ("resume=OUTSIDE",),
+    "sampler": ("+sampler={_target_:pay.Run}",),
+    "sampler-key": ("+sampler._target_=pay.Run",),
     "name": ("name=../../victim",),
 }  # fmt: skip
 

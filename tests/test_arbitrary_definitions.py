@@ -19,6 +19,7 @@ from kls.errors import UserError
 from kls.sweep.corner_points import corner_points
 from kls.sweep.intervals import grid, resolve
 from kls.sweep.narrowing import AnyNarrow
+from kls.sweep.sampler_checks import startup_warning
 from kls.sweep.samplers import sampler_of
 from kls.sweep.stages import MOST_TRIALS, Search
 
@@ -126,9 +127,13 @@ PARAMETERS = st.one_of(
         optional={"scale": mostly(st.sampled_from(["log", "linear"]))},
     ),
 )
-TARGETS = [f"optuna.samplers.{name}Sampler" for name in ("TPE", "NSGAII", "QMC", "Grid")]
+TARGETS = [f"optuna.samplers.{name}Sampler" for name in ("TPE", "NSGAII", "QMC", "Grid", "BruteForce")]
+TARGETS += ["nsgaii", "small_samplers.Annealing", "nothing.Sampler"]
 SAMPLERS = st.one_of(
-    st.sampled_from(["random", "tpe", "grid"]),
+    st.sampled_from(["random", "tpe", "grid", "qmc", "bruteforce"]),
+    st.fixed_dictionaries({
+        "_target_": st.just("partialfixed"), "base_sampler": VALUES, "fixed_params": st.dictionaries(TEXTS, SCALARS),
+    }),
     st.fixed_dictionaries(
         {"_target_": mostly(st.sampled_from(TARGETS))},
         optional={"n_startup_trials": COUNTS, "population_size": COUNTS, "scramble": VALUES, "seed": VALUES},
@@ -158,7 +163,11 @@ def walk(found: Search) -> None:
         except UserError as error:
             refused_well(error)
         if stage.trials is not None:
-            sampler_of(stage)
+            assert startup_warning(stage, stage.batch or 10) is None or stage.learns
+            try:
+                sampler_of(stage)
+            except UserError as error:
+                refused_well(error)
         elif stage.confirm is None and not any(p.narrow for p in stage.params.values()):
             ranges = {name: resolve(name, parameter, {}) for name, parameter in stage.params.items()}
             assert len(grid(ranges)) <= stage.n_trials

@@ -1,5 +1,7 @@
 """dry_run=true: a table of what would run, an estimate of the time, and nothing else."""
 
+# ruff: noqa: E501
+
 from __future__ import annotations
 
 import re
@@ -25,15 +27,15 @@ STAGES = stages_argument(
     "name:confirm,confirm:{from:steps,best:2,seeds:3}",
 )
 TABLE = """\
-stage    trials       sampler     searched                                      budget                        about
--------  -----------  ----------  --------------------------------------------  ----------------------------  ----------
-coarse   20           random      lam: [1e-05, 0.1], log                        optimizer.schedule.cycles=2,  1 min 40 s
-                                                                                batch_size=20
-fine     7            TPESampler  lam: range of the 5 best of coarse, log       -                             40 s
-around   3            tpe         lam: the best / and * 2.5 of coarse, linear   -                             20 s
-steps    8            grid        lam: neighbours of the best of fine, linear,  -                             40 s
-                                  4 steps; model: 3layer, 9layer
-confirm  2 x 3 seeds  confirm     the 2 best of steps                           -                             30 s
+stage    trials       sampler     searched                                        budget                        about
+-------  -----------  ----------  ----------------------------------------------  ----------------------------  ----------
+coarse   20           random      lam: [1e-05, 0.1], log                          optimizer.schedule.cycles=2,  1 min 40 s
+                                                                                  batch_size=20
+fine     7            TPESampler  lam: range of the 5 best of coarse, log         -                             40 s
+around   3            tpe         lam: the best / and * 2.5 of coarse, linear     -                             20 s
+steps    8            grid        lam: neighbours of the best of fine, linear, 4  -                             40 s
+                                  steps; model: 3layer, 9layer
+confirm  2 x 3 seeds  confirm     the 2 best of steps                             -                             30 s
 44 runs, about 3 min 50 s with 2 processes, measured from a few steps of each stage trained as populations; \
 nothing was run
 """

@@ -19,7 +19,11 @@ from entry_points import (
 from hydra.core.plugins import Plugins
 from hydra.plugins.launcher import Launcher
 from hydra.plugins.sweeper import Sweeper
-from hydra.test_utils.launcher_common_tests import IntegrationTestSuite, LauncherTestSuite
+from hydra.test_utils.launcher_common_tests import (
+    BatchedSweeperTestSuite,
+    IntegrationTestSuite,
+    LauncherTestSuite,
+)
 from small_sweeps import ALONE, FOLDER, SCRIPT, TINY, job_folders, sweep_in, swept, trials_of
 
 from kls.config.hydra_entry import project_root
@@ -77,6 +81,11 @@ def test_hydra_finds_the_plugins() -> None:
 @pytest.mark.parametrize(("launcher_name", "overrides"), [("population", [])])
 class TestLaunching(LauncherTestSuite):
     """Tasks that are not this project's are run job by job, as Hydra's basic launcher would."""
+
+
+@pytest.mark.parametrize(("launcher_name", "overrides"), [("population", ["hydra.sweeper.max_batch_size=2"])])
+class TestBatches(BatchedSweeperTestSuite):
+    """With Hydra's sweeper: the staged one takes no settings but this project's, and so none of these suites."""
 
 
 @pytest.mark.parametrize(("task_launcher_cfg", "extra_flags"), [(POPULATION, ["-m"])])

@@ -42,9 +42,10 @@ MISTAKES: dict[tuple[str, ...], str] = {
     "must be greater than or equal to 0",
     (stages_argument(COARSE, f"{SECOND},params:{{model:{{values:[3layer,4layer]}}}}"),): "model=4layer: there is no "
     f"such choice; there are {MODELS}; {OWN_MODEL}",
-    (stages_argument(COARSE.replace("random", "{_target_:os.system}")),): f"{SAMPLER}: _target_=os.system: must be one "
-    "of RandomSampler, TPESampler, QMCSampler, CmaEsSampler, GPSampler, NSGAIISampler, NSGAIIISampler, after "
-    "optuna.samplers.; for all combinations of listed values give sampler: grid",
+    (stages_argument(COARSE.replace("random", "{_target_:os.system}")),): "stage coarse: os.system: is no class that "
+    "derives from optuna.samplers.BaseSampler",
+    (stages_argument(COARSE.replace("random", "{_target_:nopackage.Sampler}")), "dry_run=true"): "stage coarse: "
+    "nopackage.Sampler needs the package nopackage: pip install nopackage",
     (stages_argument(COARSE.replace("random", "{_target_:optuna.samplers.TPESampler,sed:1}")),): f"{SAMPLER}: sed: "
     "there is no such argument; it takes n_startup_trials, n_ei_candidates, multivariate, group, constant_liar",
     (stages_argument(COARSE.replace("trials:2", "trials:1000000000")), "dry_run=true"): "hydra.sweeper.stages[0]."

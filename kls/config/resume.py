@@ -171,6 +171,7 @@ def _refuse_beyond_settings(override: str, folder: Path) -> None:
         not equals
         or not re.fullmatch(r"[a-z][\w.]*(/[\w/]+)?", key)
         or group in ("hydra", "resume")
+        or "_target_" in override
         or re.search(r"\$\{[^}]*:", value)  # a resolver, which reads the environment or makes a folder
         or (is_choice and not re.fullmatch(r"[\w,()\[\] -]+", value))
     )

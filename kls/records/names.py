@@ -27,6 +27,7 @@ HYDRA_OVERRIDES = ".hydra/overrides.yaml"  # written last
 SWEEP = "sweep.json"
 STUDY = "study.db"
 TRIALS = "trials.json"  # of each stage: what its study asked and was told
+TOLD = "kls:told"  # of a trial in them: how many had been told when it was asked for
 POPULATIONS = "populations.json"  # of each stage: which runs train together
 SUMMARY = "summary.md"
 RUNS_TABLE = "runs.csv"

@@ -39,7 +39,7 @@ def describe(plan: Sequence[tuple[Stage, Settings]]) -> str:
         about = "?" if fault else _time(times[-1])
         rows.append((stage.name, _trials(stage), _sampler(stage), _searched(stage), budget, about))
     headers = ["stage", "trials", "sampler", "searched", "budget", "about"]
-    table = tabulate(rows, headers=headers, maxcolwidths=[None, None, None, 46, 36, None])
+    table = tabulate(rows, headers=headers, maxcolwidths=[None, None, None, 48, 36, None])
     runs = f"{sum(stage.n_runs for stage, _ in plan)} runs"
     if fault:
         return f"{table}\n{runs}; their time is not known: {fault}; nothing was run"

@@ -3,19 +3,32 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
-from importlib.util import find_spec
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import optuna
 from optuna.distributions import BaseDistribution
-from optuna.samplers import BaseSampler, QMCSampler, RandomSampler
+from optuna.samplers import BaseSampler, BruteForceSampler, PartialFixedSampler, QMCSampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from kls.errors import UserError
-from kls.sweep.sampler_settings import SamplerSettings, TPESettings, sampler_name, sampler_settings
+from kls.sweep import other_samplers
+from kls.sweep.cma_state import CmaEs
+from kls.sweep.other_samplers import Replayed
+from kls.sweep.sampler_checks import check_space
+from kls.sweep.sampler_settings import (
+    OtherSettings,
+    PartialFixedSettings,
+    QMCSettings,
+    RandomSettings,
+    SamplerSettings,
+    TPESettings,
+    sampler_settings,
+)
+from kls.sweep.search_space import trial_value
 from kls.sweep.stages import Stage
 
 
@@ -102,47 +115,80 @@ class PointsByTrial(QMCSampler):
         return self._drawn[trial.number]
 
 
+class AllCombinations(BruteForceSampler):
+    """Optuna's sampler; when it has drawn all, it does not stop a loop of Optuna's, which is not there."""
+
+    def after_trial(self, study: Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None) -> None:
+        pass
+
+
 def random_sampler(seed: int) -> BaseSampler:
     """Uniform, or log-uniform on a log scale, one trial independent of the other."""
-    return SeededByTrial(lambda s: RandomSampler(seed=s), seed)
+    return seeded(RandomSettings(), seed)
 
 
 def tpe_sampler(seed: int) -> BaseSampler:
     """Tree-structured Parzen estimator (Bergstra et al. 2011)."""
-    return optuna_sampler("TPESampler", TPESettings(), seed)
+    return seeded(TPESettings(), seed)
 
 
 def sampler_of(stage: Stage) -> BaseSampler:
-    """The sampler that a stage names. Raises UserError where a package that it needs is not there."""
-    seed = stage.seed or 0
-    if not isinstance(stage.sampler, dict):
-        return tpe_sampler(seed) if stage.sampler == "tpe" else random_sampler(seed)
-    name, settings = sampler_name(stage.sampler["_target_"]), sampler_settings(stage.sampler)
-    missing = [package for package in settings.packages if find_spec(package) is None]
-    if missing:
-        listed = " and ".join(missing)
-        raise UserError(f"stage {stage.name}: {name} needs the package {listed}: pip install {' '.join(missing)}")
-    return optuna_sampler(name, settings, seed)
+    """The sampler that a stage names, with all that it needs imported.
+
+    Raises UserError where a package is missing, or the sampler cannot search what the stage does.
+    """
+    settings = sampler_settings(stage.sampler)
+    try:
+        check_space(settings, stage)
+        return seeded(settings, stage.seed or 0)
+    except UserError as error:
+        raise UserError(f"stage {stage.name}: {error}") from None
 
 
-def optuna_sampler(name: str, settings: SamplerSettings, seed: int) -> BaseSampler:
-    """A sampler of SAMPLERS whose draws depend on the trial's number."""
+def seeded(settings: SamplerSettings, seed: int) -> BaseSampler:
+    """A sampler whose draws depend on the trial's number and the study alone."""
+    if isinstance(settings.drawing, OtherSettings):
+        return Replayed(lambda: _made(settings, seed))
+    if isinstance(settings.drawing, QMCSettings):
+        return _made(settings, seed)
+    return SeededByTrial(lambda s: _made(settings, s), seed)
+
+
+_OWN: dict[str, type[BaseSampler]] = {
+    "QMCSampler": PointsByTrial,
+    "CmaEsSampler": CmaEs,
+    "BruteForceSampler": AllCombinations,
+}
+
+
+def _made(settings: SamplerSettings, seed: int) -> BaseSampler:
+    if isinstance(settings, OtherSettings):
+        return other_samplers.instance(settings.target, _in_turn(settings.arguments, seed), seed)
+    if isinstance(settings, PartialFixedSettings):
+        fixed = {name: trial_value(value) for name, value in settings.fixed_params.items()}
+        with _without_warnings():
+            return PartialFixedSampler(fixed, _made(settings.base, seed))
+    for package in settings.packages:
+        other_samplers.imported(package, settings.kind)
     arguments = settings.model_dump()
-    if name == "QMCSampler":
-        return _made(PointsByTrial, seed=seed, **arguments)
-    if name == "CmaEsSampler":
-        from kls.sweep.cma_state import CmaEs
-
-        kind: type[BaseSampler] = CmaEs
-    else:
-        kind = getattr(optuna.samplers, name)
-    if name in ("CmaEsSampler", "GPSampler"):
+    if settings.kind in ("CmaEsSampler", "GPSampler"):
         arguments["warn_independent_sampling"] = False  # as in the first trials always
+    kind: Any = _OWN.get(settings.kind) or getattr(optuna.samplers, settings.kind)
+    with _without_warnings():
+        return kind(seed=seed, **arguments)
 
-    return SeededByTrial(lambda s: _made(kind, seed=s, **arguments), seed)
+
+def _in_turn(value: Any, seed: int) -> Any:
+    """An argument with a sampler in the place of each _target_ in it."""
+    if isinstance(value, dict):
+        if "_target_" in value:
+            return _made(sampler_settings(value), seed)
+        return {key: _in_turn(item, seed) for key, item in value.items()}
+    return [_in_turn(item, seed) for item in value] if isinstance(value, list) else value
 
 
-def _made(kind: type[BaseSampler], **arguments: Any) -> BaseSampler:
+@contextmanager
+def _without_warnings() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        return kind(**arguments)
+        yield

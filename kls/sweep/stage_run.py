@@ -21,6 +21,7 @@ from kls.records.atomic import remove_leftovers
 from kls.records.folders import refuse_links
 from kls.sweep.intervals import Range
 from kls.sweep.job_keeper import JobKeeper
+from kls.sweep.sampler_checks import startup_warning
 from kls.sweep.samplers import ListedPoints, sampler_of
 from kls.sweep.search_checks import LARGEST_BATCH
 from kls.sweep.search_space import as_text, distributions
@@ -51,7 +52,9 @@ class StageRun:
         self._record = TrialRecord(self.folder / names.TRIALS, study, self._storage)
         self._record.restore(self._known)
         self._study = study
-        batch = stage.batch or (LEARNING_BATCH if stage.learns else LARGEST_BATCH)
+        batch = batch_of(stage)
+        if warning := startup_warning(stage, batch):
+            log.warning(warning)
         search(study, distributions(ranges, points), len(points) or stage.n_trials, batch, self._evaluate)
         self._record.write()
         return study
@@ -74,6 +77,11 @@ class StageRun:
             jobs |= {int(f.name): job for f, job in zip(self._folders(trial.number), own, strict=True)}
         self._keeper.run(jobs)
         return [outcome(self._folders(trial.number), self.objective) for trial in trials]
+
+
+def batch_of(stage: Stage) -> int:
+    """How many trials are asked for at once."""
+    return stage.batch or (LEARNING_BATCH if stage.learns else LARGEST_BATCH)
 
 
 def prepared(folder: Path) -> Path:

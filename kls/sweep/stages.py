@@ -14,7 +14,7 @@ from kls.config.setting_types import LARGEST_SEED, Group
 from kls.config.settings import LONGEST_TEXT
 from kls.config.validation import validate_group
 from kls.sweep.narrowing import AnyNarrow
-from kls.sweep.sampler_settings import check_sampler
+from kls.sweep.sampler_settings import check_sampler, learns
 
 LARGEST_LIST = 10_000  # values or steps of a parameter
 MOST_TRIALS = 100_000  # of a stage
@@ -117,7 +117,7 @@ class Confirm(Group):
 class Stage(Group):
     """One Optuna study.
 
-    sampler: "random", "tpe", "grid" (all combinations of listed values) or one of SAMPLERS by _target_.
+    sampler: "grid" (all combinations of listed values), a name of SAMPLERS, or a _target_ with arguments beside it.
     trials: how many; a grid and a confirmation know it themselves.
     repeats: runs of each trial, with the seeds from ``seed`` of the settings on, the same for all trials; their mean
     is the trial's score. points: settings with lists of one length, whose values go together; a grid crosses them with
@@ -225,7 +225,7 @@ class Stage(Group):
     @property
     def learns(self) -> bool:
         """Whether the sampler looks at results, so that trials are asked for in batches."""
-        return self.sampler == "tpe" or isinstance(self.sampler, dict)
+        return learns(self.sampler)
 
 
 class Search(Group):
