@@ -56,7 +56,7 @@ def test_search_draws_trials_intervals_curve_and_marks() -> None:
     colours = {str(line.get_label()): to_hex(line.get_color()).upper() for line in axes.get_lines()}
     assert (colours["coarse"], colours["fine"]) == (BLUE, VERMILLION)
     assert legend_of(figure) == [
-        "smooth curve and its 95 % band", "coarse", "interval searched", "fine", "diverged", "best trial",
+        "smooth curve, 95 % band", "coarse", "interval searched", "fine", "diverged", "best trial",
         "confirmed, 20 epochs: 49 %",
     ]  # fmt: skip
     assert axes.get_xlim()[0] < 1e-5

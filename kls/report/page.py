@@ -19,6 +19,7 @@ from kls.records import names
 from kls.records.run_metrics import STATUSES
 from kls.records.sweep_stages import Sweep
 from kls.report.document import Block, Details, Heading, List, Paragraph, TableBlock
+from kls.report.optimum import optimum_blocks
 from kls.report.output import write_report
 from kls.report.pictures import search_pictures, section_pictures
 from kls.report.provenance import command_blocks, machine_blocks, settings_blocks, sweep_commands
@@ -116,6 +117,7 @@ def runs_blocks(runs: Runs, folder: Path | None, stem: str, options: Options = U
     """
     blocks = [block for name, sweep in runs.sweeps.items() for block in _sweep_blocks(name, sweep, runs, level)]
     blocks += search_pictures(runs, folder, stem, options.score) if folder else []
+    blocks += optimum_blocks(runs, options.score, level)
     for number, section in enumerate(sections(runs), start=1):
         groups, own = group_runs(section.runs, options.score, options.by), f"{stem}{number}-" if number > 1 else stem
         shared = f" In common: {text}." if (text := _shared(groups, runs)) else ""
