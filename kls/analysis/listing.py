@@ -138,7 +138,7 @@ class Entry:
             return None
         with suppress(UserError):
             groups = group_runs(sections(read_runs([folder]))[0].runs)
-            sample = groups.samples(0)
+            sample = groups.samples(0, names.VAL_ACCURACY)
             return (sample, modes_text(groups.runs, sample)) if sample.n else None
         return None
 

@@ -37,9 +37,9 @@ class Search:
     others: list[str]
 
 
-def searches(runs: Runs, score: str = names.VAL_ACCURACY) -> list[Search]:
-    """For each section and each number that was searched there, its trials."""
-    found = []
+def searches(runs: Runs, score: str | None = None) -> list[Search]:
+    """For each section and each number that was searched there, its trials. score: by default the `Runs.objective`."""
+    found, score = list[Search](), score or runs.objective
     for section in sections(runs):
         frame, groups = section.runs.frame, group_runs(section.runs, score)
         stages = next(iter(section.runs.sweeps.values()), Sweep()).stages

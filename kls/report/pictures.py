@@ -32,7 +32,7 @@ _LOG_FROM = 50.0  # the largest value over the smallest
 _SCORES = [names.metric(split, quantity) for split in ("train", "val") for quantity in names.QUANTITIES]
 
 
-def search_pictures(runs: Runs, folder: Path, stem: str, score: str = names.VAL_ACCURACY) -> list[Picture]:
+def search_pictures(runs: Runs, folder: Path, stem: str, score: str) -> list[Picture]:
     """For each sweep its trials against the settings that it searched, unless they are a grid with other settings."""
     drawn = list[Picture]()
     for sweep in runs.frame["sweep"].unique():

@@ -5,14 +5,11 @@ from kls.analysis.groups import TEST, group_runs, sections
 from kls.analysis.optima import search_optimum
 from kls.analysis.runs import Runs
 from kls.analysis.search import searches
-from kls.analysis.wording import points, sample_text, setting_text
+from kls.analysis.wording import is_accuracy, points, sample_text, score_name, setting_text
 from kls.config.study_file import Optimum
 from kls.errors import UserError
-from kls.records import names
 from kls.report.document import Block
 from kls.study.findings.common import Context
-
-_SCORE = names.VAL_ACCURACY
 
 
 def optimum(finding: Optimum, runs: Runs, context: Context) -> tuple[str, list[Block]]:
@@ -21,7 +18,7 @@ def optimum(finding: Optimum, runs: Runs, context: Context) -> tuple[str, list[B
 
 
 def best_of(finding: Optimum, runs: Runs) -> tuple[str, dict[str, str]]:
-    """The optimum by validation accuracy in the longest training of a search: sentences, and cells of a table.
+    """The optimum in the longest training of a search: sentences, and cells of a table.
 
     Raises UserError if the setting was not searched.
     """
@@ -30,27 +27,30 @@ def best_of(finding: Optimum, runs: Runs) -> tuple[str, dict[str, str]]:
     if search is None:
         raise UserError(f"fewer than two values of {finding.setting} were tried")
     found, head = search_optimum(search), search.head
-    best, top = found.highest
+    (best, top), score = found.highest, search.score
+    side, more = ("highest", "more") if is_accuracy(score) else ("lowest", "less")
     place, highest = f"{head} {found.place}", found.highest_text
     sentences = [
-        f"By a smooth curve through {found.tried} ({search.section}), validation accuracy is highest at {place} (95 % "
+        f"By a smooth curve through {found.tried} ({search.section}), {score_name(score)} is {side} at {place} (95 % "
         f"interval {found.interval}), and from {found.flat} it cannot be told from that.",
-        f"The highest {f'single run, {highest}, owes part of that to luck' if found.single else f'mean is {highest}'}.",
+        f"The {side} {f'single run, {highest}, owes part of that to luck' if found.single else f'mean is {highest}'}.",
     ]
     if found.curve.at_end:
         sentences.append(f"It is the {found.curve.at_end} value tried: the optimum may lie beyond.")
     again, confirming = ["-", "-"], [s.name for sweep in runs.sweeps.values() for s in sweep.stages if s.confirm]
     for section in sections(runs):
-        groups = group_runs(section.runs.chosen(section.runs.frame["stage"].isin(confirming)), _SCORE)
+        groups = group_runs(section.runs.chosen(section.runs.frame["stage"].isin(confirming)), score)
         for i, run in enumerate(groups.first):
             mean, value = groups.samples(i).mean, groups.runs.frame.at[run, key]
-            again = [sample_text(groups.samples(i, s)) if s in groups.scores else "-" for s in (_SCORE, TEST)]
+            again = [sample_text(groups.samples(i, s)) if s in groups.scores else "-" for s in (score, TEST)]
             at = f"{head} {setting_text(value)} ({section.name})"
             words = f"Run again at {at}: validation {again[0]}, test {again[1]}"
             if section.name != search.section:
                 words += "; trained for another time than in the search, so the two are not compared"
-            elif found.single and sort_key(value) == sort_key(best) and top > mean:
-                words += f"; the run that was chosen had {points(_SCORE, top - mean)} more than this mean"
+            elif found.single and sort_key(value) == sort_key(best) and (top > mean) == is_accuracy(score):
+                words += f"; the run that was chosen had {points(score, top - mean)} {more} than this mean"
             sentences.append(f"{words}.")
-    cells = {"tried": found.tried, "best value (95 % interval)": f"{place} ({found.interval})"}
+    before = runs.frame[~runs.frame["stage"].isin(confirming)]
+    cells = {"tried": found.tried, "epochs": f"{sum(before.reindex(columns=['epochs'])['epochs'].dropna()):,.0f}"}
+    cells["best value (95 % interval)"] = f"{place} ({found.interval})"
     return " ".join(sentences), {**cells, "again: validation": again[0], "again: test": again[1]}
