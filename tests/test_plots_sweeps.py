@@ -11,7 +11,7 @@ from matplotlib.colors import to_hex
 from kls.plots.colours import BLUE, PALETTE, VERMILLION
 from kls.plots.heatmap import plot_heatmap
 from kls.plots.intervals import MOST_SERIES, Point, Series, plot_intervals
-from kls.plots.search import Mark, SearchPanel, plot_search
+from kls.plots.search import Mark, Peak, SearchPanel, plot_search
 from kls.plots.style import Band
 
 LONG = "3layer_bn, lam 0.002236, $eta_max$ 0.1, sigma 0.0001"
@@ -61,6 +61,19 @@ def test_search_draws_trials_intervals_curve_and_marks() -> None:
     ]  # fmt: skip
     assert axes.get_xlim()[0] < 1e-5
     assert axes.get_xlim()[1] > 1e-1
+
+
+def test_search_draws_the_top_of_the_curve_its_interval_and_the_flat_region() -> None:
+    x = np.array([1e-4, 1e-3, 1e-2])
+    peak = Peak(2e-3, 45.5, 1e-3, 4e-3, 5e-4, 8e-3)
+    panel = one_stage("lam", True, "", x, [41.0, 45.0, 44.0], curve=Band(x, x, x, x), peak=peak)
+    figure = figure_of(plot_search, [panel], "Score")
+    (axes,) = figure.axes
+    assert [2e-3, 45.5] in points_of(axes, "o")
+    assert points_of(axes, "|") == [[1e-3, 45.5], [4e-3, 45.5]]
+    (flat,) = axes.patches
+    assert (flat.get_x(), flat.get_x() + flat.get_width()) == (5e-4, pytest.approx(8e-3))  # type: ignore[attr-defined]
+    assert legend_of(figure) == ["smooth curve, 95 % band", "not told from the top", "top, 95 % interval", "trials"]
 
 
 def test_each_budget_has_a_panel_with_its_own_scale() -> None:

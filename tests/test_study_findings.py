@@ -133,6 +133,7 @@ def test_an_optimum(tmp_path: Path) -> None:
         "run that was chosen had 1.0 point more than this mean."
     )
     assert (cells["tried"], cells["again: validation"]) == ("5 runs", "54.00 ± 1.00 % (n = 3)")
+    assert cells["epochs"] == "100"  # 5 runs of 20, without the confirmation
     with pytest.raises(UserError, match="fewer than two values of batch_size were tried"):
         best_of(finding.model_copy(update={"setting": "batch_size"}), read_runs([tmp_path]))
 
