@@ -93,7 +93,7 @@ def test_importances_are_a_table(tmp_path: Path) -> None:
     for i in range(6):
         make_run(tmp_path / "coarse" / str(i), 0.5, lam=10.0**-i, model__dropout=0.1 * (i % 3))
     text = aggregate([tmp_path])
-    lines = [re.split(r"  +", line) for line in text[text.index("\nOptimum\n") :].splitlines()]
+    lines = [re.split(r"  +", line) for line in text[text.index("\nImportances\n") :].splitlines()]
     assert ["setting", "stage", "PedAnova", "Fanova"] in lines
     assert ["lam", "coarse", "0.80", "0.75"] in lines
     assert ["model.dropout", "coarse", "0.20", "-"] in lines

@@ -73,7 +73,8 @@ def test_search_draws_the_top_of_the_curve_its_interval_and_the_flat_region() ->
     assert points_of(axes, "|") == [[1e-3, 45.5], [4e-3, 45.5]]
     (flat,) = axes.patches
     assert (flat.get_x(), flat.get_x() + flat.get_width()) == (5e-4, pytest.approx(8e-3))  # type: ignore[attr-defined]
-    assert legend_of(figure) == ["smooth curve, 95 % band", "not told from the top", "top, 95 % interval", "trials"]
+    shown = ["smooth curve, 95 % band", "not told from the optimum", "optimum, 95 % interval", "trials"]
+    assert legend_of(figure) == shown
 
 
 def test_each_budget_has_a_panel_with_its_own_scale() -> None:

@@ -26,7 +26,7 @@ class Mark(NamedTuple):
 
 
 class Peak(NamedTuple):
-    """The top of a smooth curve with the interval of its place, and the values that cannot be told from it."""
+    """The best point of a smooth curve with the interval of its place, and the values that cannot be told from it."""
 
     x: float
     y: float
@@ -41,7 +41,7 @@ class SearchPanel(NamedTuple):
 
     Setting x, score y, the name of the stage, and which diverged (bool) are of shape (n,), n >= 1. intervals: what
     stages searched. best is the best trial; confirmed the mean of the confirmation, whose text names its budget; curve
-    the smooth curve, peak its top.
+    the smooth curve, peak its best point.
     """
 
     setting: str
@@ -125,9 +125,9 @@ def _draw_trials(axes: Axes, panel: SearchPanel, stages: Sequence[str], arrow: s
 
 
 def _draw_peak(axes: Axes, peak: Peak) -> None:
-    """A shade over the values that cannot be told from the top, and a bar with the interval of the place."""
-    flat = axes.axvspan(peak.flat_low, peak.flat_high, color=SKY_BLUE, label="not told from the top")
+    """A shade over the values that cannot be told from the best, and a bar with the interval of the place."""
+    flat = axes.axvspan(peak.flat_low, peak.flat_high, color=SKY_BLUE, label="not told from the optimum")
     flat.set(alpha=0.25, linewidth=0.0, zorder=0)
-    label = "top, 95 % interval"
+    label = "optimum, 95 % interval"
     axes.plot([peak.low, peak.high], [peak.y] * 2, "|-", color=BLACK, markersize=9.0, zorder=6, label=label)
     axes.plot(peak.x, peak.y, "o", color="white", markeredgecolor=BLACK, zorder=6)

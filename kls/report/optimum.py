@@ -17,7 +17,7 @@ def optimum_blocks(runs: Runs, score: str, level: int) -> list[Block]:
     if found := optima(runs, score):
         blocks += [TableBlock(rows_table([one.cells() for one in found], _TEXTS)), Paragraph(_note(score), "note")]
     blocks += _importances(runs)
-    return [Heading("Optimum", level), *blocks] if blocks else []
+    return [Heading("Optimum" if found else "Importances", level), *blocks] if blocks else []
 
 
 def _note(score: str) -> str:
@@ -45,5 +45,5 @@ def _importances(runs: Runs) -> list[Block]:
                 rows.append({"setting": key, **known, "stage": stage.name, **shares})
     if not rows:
         return []
-    words = "Importances: the share of what the searched settings change in the score of a stage's trials, by Optuna's "
-    return [Paragraph(f"{words}evaluators."), TableBlock(rows_table(rows, ("sweep", "stage")))]
+    words = "The share of what the searched settings change in the score of a stage's trials, by Optuna's "
+    return [TableBlock(rows_table(rows, ("sweep", "stage"))), Paragraph(f"{words}evaluators.", "note")]
