@@ -21,7 +21,7 @@ def run() -> None:
     add = ask.add_argument
     add("paths", type=folder_path, nargs="+", metavar="PATH", help="folder with runs, at any depth")
     add("--by", default="", help="columns to group by, such as model,lam (default: all settings but seeds)")
-    add("--metric", default="val_accuracy", help="score to show first (default: val_accuracy)")
+    add("--metric", help="score to show first (default: what the sweep searched by, else val_accuracy)")
     add("--where", help="only runs of which this is true, such as 'lam < 0.01 and val_accuracy > 40'")
     add("--sort", metavar="COLUMN", help="order of the tables; -COLUMN is descending")
     add("--top", type=int, default=5, help="how many of the best groups to show (default: 5)")

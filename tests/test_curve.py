@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from kls.analysis.curve import optimum, seed_optima
+from kls.analysis.additive import additive
+from kls.analysis.curve import optimum, seed_optima, top
 from kls.errors import UserError
 
 X = np.logspace(-3.0, -1.0, 9)
@@ -84,14 +85,13 @@ def test_x_need_not_be_logarithmic_and_may_be_zero() -> None:
         optimum(x, x, log=True)
 
 
-def test_runs_without_a_score_and_seeds_with_gaps_are_left_out() -> None:
+def test_runs_without_a_score_are_left_out_and_seeds_with_gaps_have_no_optimum_of_their_own() -> None:
     scores = peak(X, -2.1) + noisy((4, 9))
     gap = scores.copy()
     gap[3, 2] = np.nan
     pd.testing.assert_series_equal(
         seed_optima(X, pd.DataFrame(gap), log=True), seed_optima(X, pd.DataFrame(scores[:3]), log=True)
     )
-    assert optimum(X, pd.DataFrame(gap), log=True).place == optimum(X, pd.DataFrame(scores[:3]), log=True).place
     single = np.r_[scores[0, :4], np.nan, scores[0, 5:]]
     assert optimum(X, single, log=True).place == optimum(np.delete(X, 4), np.delete(single, 4), log=True).place
 
@@ -100,7 +100,7 @@ def test_one_value_has_no_optimum() -> None:
     with pytest.raises(UserError, match="needs results at two values"):
         optimum(np.array([0.1, 0.1]), np.array([0.5, 0.6]), log=True)
     with pytest.raises(UserError, match="no seed has a result at every place"):
-        optimum(X[:2], pd.DataFrame([[0.5, np.nan], [np.nan, 0.5]]), log=True)
+        seed_optima(X[:2], pd.DataFrame([[0.5, np.nan], [np.nan, 0.5]]), log=True)
     assert optimum(X[:2], np.array([0.5, 0.6]), log=True).place.holds(X[1])
 
 
@@ -119,3 +119,71 @@ def test_the_result_is_the_same_each_time_and_soon_there() -> None:
     assert optimum(x, scores, log=True).place == first.place
     assert time.perf_counter() - start < 2.0
     assert np.log10(first.place.high / first.place.low) < 0.4
+
+
+def test_the_place_alone_is_that_of_the_optimum() -> None:
+    scores = pd.DataFrame(peak(X, -2.1) + noisy((3, 9)))
+    scores.iloc[1, 4] = np.nan
+    for some in (scores, scores.iloc[0].dropna()):
+        x = X if isinstance(some, pd.DataFrame) else X[some.index]
+        assert top(x, some, log=True) == optimum(x, some, log=True).place.centre
+
+
+def test_a_gap_leaves_the_curve_as_it_is_and_costs_one_run() -> None:
+    """What the seed of the gap changes everywhere, 20 points, does not move the place where it is missing."""
+    scores = pd.DataFrame(peak(X, -2.1) + noisy((4, 9)) + np.array([[0.0], [0.0], [0.0], [0.2]]))
+    whole, gap = optimum(X, scores, log=True), scores.copy()
+    gap.iloc[3, 5] = np.nan
+    found, three = optimum(X, gap, log=True), optimum(X, scores.iloc[:3], log=True)
+    np.testing.assert_allclose(found.mean - found.mean.max(), whole.mean - whole.mean.max(), atol=0.003)
+    assert np.log10(found.place.centre) == pytest.approx(np.log10(whole.place.centre), abs=0.1)
+    widths = [np.log10(each.place.high / each.place.low) for each in (whole, found, three)]
+    assert widths[1] < widths[2]
+    assert widths[1] == pytest.approx(widths[0], abs=0.1)
+
+
+def test_scores_in_parts_are_those_of_a_complete_table() -> None:
+    scores = pd.DataFrame(peak(X, -2.1) + noisy((3, 9)))
+    parts = pd.concat([scores.iloc[:, :4].reindex(columns=scores.columns), scores.iloc[:, 4:]])
+    parts = parts.reindex(columns=scores.columns)  # six rows of three seeds, which stages of a search may be
+    assert optimum(X, parts, log=True).place == optimum(X, scores, log=True).place
+
+
+def test_a_place_with_100_runs_counts_as_100() -> None:
+    """100 runs at 0.5 and 0.52, single ones elsewhere: the curve passes through the mean of the 100."""
+    x, single = np.linspace(0.0, 1.0, 6), 0.5 + noisy((6,))
+    many = pd.DataFrame([single] + [np.where(np.arange(6) == 3, value, np.nan) for value in [0.5, 0.52] * 50])
+    for index in (np.zeros(101, int), np.arange(101)):  # one seed at each, or seeds that have been nowhere else
+        found = additive(many.to_numpy(), index)
+        assert found.weight.diagonal().tolist() == [1.0, 1.0, 1.0, 101.0, 1.0, 1.0]
+        assert found.noise == (pytest.approx(0.01**2 * 100 / 100, rel=0.05), 100)
+        curve = optimum(x, many.set_axis(index), log=False)
+        at = np.searchsorted(curve.x, x[3])
+        assert curve.mean[at] == pytest.approx((51.0 + single[3]) / 101, abs=0.003)
+        assert curve.high[at] - curve.low[at] < 0.5 * (curve.high[0] - curve.low[0])
+
+
+def test_what_seeds_with_holes_change_is_removed() -> None:
+    """Seeds that move all scores by up to 40 points: what is left is what places and noise make."""
+    places, rng = np.array([0.1, 0.3, 0.2, 0.25, 0.05]), np.random.default_rng(4)
+    scores = places + np.array([[0.0], [0.4], [0.1], [-0.3]]) + 0.001 * rng.standard_normal((4, 5))
+    scores[[0, 1, 1, 2], [1, 0, 4, 2]] = np.nan
+    found = additive(scores, np.arange(4))
+    np.testing.assert_allclose(found.means - found.means[0], places - places[0], atol=0.003)
+    variance, dof = found.noise
+    assert dof == 16 - (4 + 5 - 1)
+    assert 0.0004 < np.sqrt(variance) < 0.002
+    assert found.weight.sum() == pytest.approx(16.0)  # runs in all
+    design = np.hstack([np.eye(5)[found.place], np.eye(4)[found.seed]])
+    least_squares = np.linalg.pinv(design.T @ design)[:5, :5]
+    contrasts = np.eye(5)[1:] - np.eye(5)[:1]
+    expected = contrasts @ least_squares @ contrasts.T  # variances of differences between places
+    np.testing.assert_allclose(contrasts @ np.linalg.inv(found.weight) @ contrasts.T, expected, atol=1e-4)
+
+
+def test_seeds_that_share_nothing_are_part_of_the_noise() -> None:
+    diagonal = np.where(np.eye(9) > 0.0, peak(X, -2.1) + noisy((9,)), np.nan)
+    found = additive(diagonal, np.arange(9))
+    assert (found.seeds_apart, found.noise[1]) == (False, 0)
+    single = optimum(X, np.diagonal(diagonal), log=True)
+    assert optimum(X, pd.DataFrame(diagonal), log=True).place == single.place

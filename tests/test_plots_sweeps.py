@@ -11,7 +11,7 @@ from matplotlib.colors import to_hex
 from kls.plots.colours import BLUE, PALETTE, VERMILLION
 from kls.plots.heatmap import plot_heatmap
 from kls.plots.intervals import MOST_SERIES, Point, Series, plot_intervals
-from kls.plots.search import Mark, SearchPanel, plot_search
+from kls.plots.search import Mark, Peak, SearchPanel, plot_search
 from kls.plots.style import Band
 
 LONG = "3layer_bn, lam 0.002236, $eta_max$ 0.1, sigma 0.0001"
@@ -56,11 +56,25 @@ def test_search_draws_trials_intervals_curve_and_marks() -> None:
     colours = {str(line.get_label()): to_hex(line.get_color()).upper() for line in axes.get_lines()}
     assert (colours["coarse"], colours["fine"]) == (BLUE, VERMILLION)
     assert legend_of(figure) == [
-        "smooth curve and its 95 % band", "coarse", "interval searched", "fine", "diverged", "best trial",
+        "smooth curve, 95 % band", "coarse", "interval searched", "fine", "diverged", "best trial",
         "confirmed, 20 epochs: 49 %",
     ]  # fmt: skip
     assert axes.get_xlim()[0] < 1e-5
     assert axes.get_xlim()[1] > 1e-1
+
+
+def test_search_draws_the_top_of_the_curve_its_interval_and_the_flat_region() -> None:
+    x = np.array([1e-4, 1e-3, 1e-2])
+    peak = Peak(2e-3, 45.5, 1e-3, 4e-3, 5e-4, 8e-3)
+    panel = one_stage("lam", True, "", x, [41.0, 45.0, 44.0], curve=Band(x, x, x, x), peak=peak)
+    figure = figure_of(plot_search, [panel], "Score")
+    (axes,) = figure.axes
+    assert [2e-3, 45.5] in points_of(axes, "o")
+    assert points_of(axes, "|") == [[1e-3, 45.5], [4e-3, 45.5]]
+    (flat,) = axes.patches
+    assert (flat.get_x(), flat.get_x() + flat.get_width()) == (5e-4, pytest.approx(8e-3))  # type: ignore[attr-defined]
+    shown = ["smooth curve, 95 % band", "not told from the optimum", "optimum, 95 % interval", "trials"]
+    assert legend_of(figure) == shown
 
 
 def test_each_budget_has_a_panel_with_its_own_scale() -> None:

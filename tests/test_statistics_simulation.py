@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from kls.analysis.curve import optimum, seed_optima
+from kls.analysis.curve import optimum, seed_optima, top
 from kls.analysis.statistics import (
     difference,
     holm,
@@ -172,6 +172,40 @@ def test_the_place_of_an_optimum(design: str) -> None:
 @pytest.mark.parametrize("design", DESIGNS)
 def test_the_place_of_an_optimum_in_1000_searches(design: str) -> None:
     assert share(places(DESIGNS[design], TIMES)) >= 0.93
+
+
+STAGES = {"the same seed and another": (0, 1), "other seeds": (1, 2), "a fifth missing": None}
+
+
+def places_with_holes(seeds: tuple[int, int] | None, times: int) -> list[bool]:
+    """Nine lambdas with seed 0, then seven around their top with two seeds; or 9 lambdas, 6 seeds with holes."""
+    draw, fine, held = rng(11), np.geomspace(1e-5, 1e-1, 8001), []
+    for _ in range(times):
+        place, x = draw.uniform(-2.7, -2.1), np.logspace(-5.0 if seeds else -3.0, -1.0, 9)
+        if seeds is None:
+            scores = pd.DataFrame(runs(draw, accuracy(x, place), 6), columns=x).mask(draw.uniform(size=(6, 9)) < 0.2)
+        else:
+            own = SEED * draw.standard_normal(3)
+            first = pd.DataFrame([accuracy(x, place) + own[0] + NOISE * draw.standard_normal(9)], columns=x)
+            around = np.clip(top(x, first.iloc[0], log=True) * np.geomspace(1.0 / 6.0, 6.0, 7), 1e-5, 1e-1)
+            noise = NOISE * draw.standard_normal((2, 7))
+            second = [accuracy(around, place) + own[seed] + noise[i] for i, seed in enumerate(seeds)]
+            near = pd.DataFrame(second, index=list(seeds), columns=around)
+            scores = pd.concat([first, near.loc[:, ~near.columns.duplicated()]]).sort_index(axis="columns")
+        true = float(fine[accuracy(fine, place).argmax()])
+        held.append(optimum(scores.columns.to_numpy(), scores, log=True).place.holds(true))
+    return held
+
+
+@pytest.mark.parametrize("seeds", STAGES)
+def test_the_place_of_an_optimum_with_holes(seeds: str) -> None:
+    assert share(places_with_holes(STAGES[seeds], 30)) >= 0.85
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seeds", STAGES)
+def test_the_place_of_an_optimum_with_holes_in_1000_searches(seeds: str) -> None:
+    assert share(places_with_holes(STAGES[seeds], TIMES)) >= 0.93
 
 
 def optimum_trends(power: float, times: int) -> list[bool]:

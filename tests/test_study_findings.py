@@ -133,6 +133,7 @@ def test_an_optimum(tmp_path: Path) -> None:
         "run that was chosen had 1.0 point more than this mean."
     )
     assert (cells["tried"], cells["again: validation"]) == ("5 runs", "54.00 ± 1.00 % (n = 3)")
+    assert cells["epochs"] == "100"  # 5 runs of 20, without the confirmation
     with pytest.raises(UserError, match="fewer than two values of batch_size were tried"):
         best_of(finding.model_copy(update={"setting": "batch_size"}), read_runs([tmp_path]))
 
@@ -148,7 +149,7 @@ def test_a_run_that_two_stages_have_counts_once_for_the_optimum(tmp_path: Path) 
     assert said.startswith("By a smooth curve through 4 runs")
     assert cells["tried"] == "4 runs"
     make_run(tmp_path / "s" / "fine" / "3", 0.5, lam=1e-3, batch_size=50)
-    with pytest.raises(UserError, match="runs with the same lam and seed differ in other settings"):
+    with pytest.raises(UserError, match="the runs of lam differ in other settings: batch_size"):
         best_of(finding, read_runs([tmp_path]))
 
 

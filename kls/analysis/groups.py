@@ -14,7 +14,7 @@ from scipy import stats
 from kls.analysis.columns import codes, determined, differing, in_order, is_number
 from kls.analysis.runs import BUDGET, DATA, PICTURES, RESULTS, SECTION, Runs
 from kls.analysis.statistics import LEVEL, Interval, difference, holm, mean_interval
-from kls.analysis.wording import listed, number, score_name, setting_label, setting_text, unit
+from kls.analysis.wording import is_accuracy, listed, number, score_name, setting_label, setting_text, unit
 from kls.config.flat_settings import SEEDS
 from kls.errors import UserError
 from kls.records import names
@@ -60,9 +60,9 @@ class Sample:
 
 @dataclass(frozen=True)
 class Groups:
-    """Groups of runs, best first: by the lower end of the 95 % interval of the mean validation accuracy.
+    """Groups of runs, best first: by the worse end of the 95 % interval of the mean of their `Runs.objective`.
 
-    Groups of one run follow by their accuracy, then those without a result.
+    Groups of one run follow by their score, then those without a result.
 
     Attributes:
         table: one row a group: `SECTION`, settings that differ, runs, ``n_<status>`` of each of `COUNTED`, and for each
@@ -95,7 +95,7 @@ class Groups:
 
     @cached_property
     def ties(self) -> pd.DataFrame:
-        """For each group its mean validation accuracy minus that of the best, as a share, and whether the two are tied.
+        """For each group its mean of the `Runs.objective` minus that of the best, and whether the two are tied.
 
         Columns: difference, detectable (see `statistics.Difference`), p, tied. p is corrected by Holm's method for all
         pairs of groups, not for those with the best alone, since the same scores chose it. A group of one run, or of
@@ -104,9 +104,10 @@ class Groups:
         """
         refuse_several(self, list(self.table.index), "groups that are compared", SECTION)
         ties = pd.DataFrame(np.nan, self.table.index, ["difference", "detectable", "p"])
-        compared = ties.index[(self.table[f"{names.VAL_ACCURACY}_n"] > 1) & ~self.some_learn(names.VAL_ACCURACY)]
+        chooses = self.runs.objective
+        compared = ties.index[(self.table[f"{chooses}_n"] > 1) & ~self.some_learn(names.VAL_ACCURACY)]
         if len(compared) > 1:
-            best, *others = (self.samples(i, names.VAL_ACCURACY).values for i in compared)
+            best, *others = (self.samples(i, chooses).values for i in compared)
             found = np.array([(d.interval.centre, d.detectable, d.p) for d in (difference(o, best) for o in others)])
             pairs = len(compared) * (len(compared) - 1) // 2
             found[:, 2] = holm(np.r_[found[:, 2], np.ones(pairs - len(found))])[: len(found)]
@@ -168,14 +169,16 @@ def modes_text(runs: Runs, sample: Sample) -> str:
     return f"{learn} of {sample.n} seeds learn: {ends}" if 0 < learn < sample.n else ""
 
 
-def group_runs(runs: Runs, score: str = names.VAL_ACCURACY, by: Sequence[str] = ()) -> Groups:
+def group_runs(runs: Runs, score: str | None = None, by: Sequence[str] = ()) -> Groups:
     """Group runs by stage and all settings that differ but the seeds; or by the columns `by`.
 
     Runs on different data, of different sweeps or budgets are never in one group. Finished and diverged runs are
     averaged, others counted; a run that failed before it had read its data counts in the only group that it can belong
-    to, if there is one. Raises UserError if a name in `by` is no column, or no run has the score.
+    to, if there is one. score: by default the `Runs.objective`. Raises UserError if a name in `by` is no column, or no
+    run has the score.
     """
-    frame, varying = runs.frame, runs.differing()
+    frame, varying, chooses = runs.frame, runs.differing(), runs.objective
+    score = score or chooses
     if score not in frame:
         raise UserError(f"no run has a {score_name(score)}")
     keys = ["stage", "model", *(key for key in varying if key not in SEEDS)]
@@ -186,18 +189,19 @@ def group_runs(runs: Runs, score: str = names.VAL_ACCURACY, by: Sequence[str] = 
     averaged = frame[frame[names.STATUS].isin(RESULTS) & (group >= 0)]
     repeated = codes(averaged, varying).assign(group=group[averaged.index]).duplicated()
     averaged = averaged[~repeated]
-    values = averaged.reindex(columns=list(dict.fromkeys([score, names.VAL_ACCURACY, *runs.scores])))
+    values = averaged.reindex(columns=list(dict.fromkeys([score, chooses, names.VAL_ACCURACY, *runs.scores])))
     values = values.apply(pd.to_numeric, errors="coerce").astype(np.float64).reindex(frame.index)
     tested = [TEST] if TEST in values and values[TEST].count() else []
-    scores = list(dict.fromkeys([score, names.VAL_ACCURACY, *tested]))
+    scores = list(dict.fromkeys([score, chooses, names.VAL_ACCURACY, *tested]))
 
     first = group[frame[PICTURES].notna()].drop_duplicates()
     counts = {f"n_{status}": (frame[names.STATUS] == status).groupby(group).sum() for status in COUNTED}
     numbers = [pd.DataFrame({"runs": group.value_counts(), **counts}), *(_means(values[s], group) for s in scores)]
     table = frame.loc[first.index, parts].set_axis(first.to_numpy()).join(pd.concat(numbers, axis="columns"))
     section = table.groupby(list(SECTION), dropna=False, sort=False).ngroup()
-    n, mean, low = (table[f"{names.VAL_ACCURACY}_{part}"] for part in ("n", "mean", "low"))
-    order = np.lexsort((-low.where(n > 1, mean), -np.minimum(n, 2), section))
+    sign, end = (-1.0, "low") if is_accuracy(chooses) else (1.0, "high")
+    n, mean, worse = (table[f"{chooses}_{part}"] for part in ("n", "mean", end))
+    order = np.lexsort((sign * worse.where(n > 1, mean), -np.minimum(n, 2), section))
     member = group.map(dict(zip(table.index[order], range(len(order)), strict=True))).fillna(-1).astype(int)
     table, first = table.iloc[order].reset_index(drop=True), first.iloc[order]
 

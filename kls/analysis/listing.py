@@ -138,7 +138,7 @@ class Entry:
             return None
         with suppress(UserError):
             groups = group_runs(sections(read_runs([folder]))[0].runs)
-            sample = groups.samples(0)
+            sample = groups.samples(0, names.VAL_ACCURACY)
             return (sample, modes_text(groups.runs, sample)) if sample.n else None
         return None
 
@@ -216,8 +216,8 @@ def _places(root: Path) -> Iterator[Place]:
 
 
 def _telling(sweep: Sweep) -> Stage | None:
-    """The stage whose best group stands for the sweep: the last that confirms, else that with the highest score."""
-    ended = [(stage.confirm, stage.best.val_accuracy, stage) for stage in sweep.stages if stage.best is not None]
+    """The stage whose best group stands for the sweep: the last that confirms, else that with the best score."""
+    ended = [(stage.confirm, stage.best.merit, stage) for stage in sweep.stages if stage.best is not None]
     confirming = [stage for confirms, _, stage in ended if confirms]
     return confirming[-1] if confirming else max(ended, key=lambda each: each[1], default=(False, 0.0, None))[2]
 

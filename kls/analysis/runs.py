@@ -58,6 +58,12 @@ class Runs:
     sweeps: dict[str, Sweep]
     warnings: list[str]
 
+    @property
+    def objective(self) -> str:
+        """The score that chooses among them: the validation loss if all are of sweeps for that, else the accuracy."""
+        of_loss = {name for name, sweep in self.sweeps.items() if sweep.metric == names.VAL_LOSS}
+        return names.VAL_LOSS if of_loss and self.frame["sweep"].isin(of_loss).all() else names.VAL_ACCURACY
+
     def differing(self) -> list[str]:
         """Settings with more than one value, null being one; of runs that have read their data, if there are any."""
         known = self.frame[self.frame[PICTURES].notna()]

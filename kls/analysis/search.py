@@ -24,20 +24,22 @@ class Search:
 
     trials: columns x, score (record units; of a diverged run that of chance), stage (None outside sweeps), diverged,
     repeated (an earlier stage has the same run) and seeds (a tuple), without those of confirming stages. ranges: for
-    each stage the interval searched, if known.
+    each stage the interval searched, if known. others: short names of further settings, but for seeds, that differ.
     """
 
     key: str
     head: str
     log: bool
+    score: str
     section: str
     trials: pd.DataFrame
     ranges: dict[str, tuple[float, float]]
+    others: list[str]
 
 
-def searches(runs: Runs, score: str = names.VAL_ACCURACY) -> list[Search]:
-    """For each section and each number that was searched there, its trials."""
-    found = []
+def searches(runs: Runs, score: str | None = None) -> list[Search]:
+    """For each section and each number that was searched there, its trials. score: by default the `Runs.objective`."""
+    found, score = list[Search](), score or runs.objective
     for section in sections(runs):
         frame, groups = section.runs.frame, group_runs(section.runs, score)
         stages = next(iter(section.runs.sweeps.values()), Sweep()).stages
@@ -58,5 +60,7 @@ def searches(runs: Runs, score: str = names.VAL_ACCURACY) -> list[Search]:
             ends = {name: [*filter(is_number, part.values or (part.low, part.high))] for name, part in parts.items()}
             ranges = {name: (min(values), max(values)) for name, values in ends.items() if values}
             log = "log" in scales if scales else bool(x.min() >= 0 and x.max() >= _LOG_FROM * x[x > 0].min())
-            found.append(Search(key, runs.heads([key])[key], log, section.name, trials, ranges))
+            others = [k for k in differing(own, section.runs.settings) if k not in (key, *SEEDS)]
+            heads = runs.heads([key, *others])
+            found.append(Search(key, heads.pop(key), log, score, section.name, trials, ranges, [*heads.values()]))
     return found

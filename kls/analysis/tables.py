@@ -122,8 +122,9 @@ def _note(groups: Groups) -> str:
         labels = groups.labels()
         tied = [labels[i] for i in tested.index[tested["tied"]]]
         named = "; ".join(tied) if len(tied) <= _MOST_NAMED else f"{len(tied):,} of {len(tested):,} others"
-        best = f"{wording.score_name(names.VAL_ACCURACY)}, {labels[groups.best]}"
-        size = wording.points(names.VAL_ACCURACY, tested["detectable"].median())
+        chooses = groups.runs.objective
+        best = f"{wording.score_name(chooses)}, {labels[groups.best]}"
+        size = wording.points(chooses, tested["detectable"].median())
         found[f"Not told apart from the best by {best} (5 %, Holm): {named or 'none'}."] = True
         found[f"A difference of {size} would have shown in 80 % of cases."] = True
     found["Groups of which only some seeds learn are not compared."] = bool(groups.some_learn(names.VAL_ACCURACY).any())

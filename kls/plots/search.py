@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from matplotlib.axes import Axes
 
-from kls.plots.colours import BLACK, GREY, MARKERS, PALETTE, SMALL_SIZE, VERMILLION, YELLOW
+from kls.plots.colours import BLACK, GREY, MARKERS, PALETTE, SKY_BLUE, SMALL_SIZE, VERMILLION, YELLOW
 from kls.plots.style import PNG, Band, draw_band, figure_style, limits, new_figure, save, set_x_axis, wrap
 
 MOST_PANELS = 8
@@ -25,12 +25,23 @@ class Mark(NamedTuple):
     high: float = np.nan
 
 
+class Peak(NamedTuple):
+    """The best point of a smooth curve with the interval of its place, and the values that cannot be told from it."""
+
+    x: float
+    y: float
+    low: float
+    high: float
+    flat_low: float
+    flat_high: float
+
+
 class SearchPanel(NamedTuple):
     """Trials of one budget, such as "10 epochs" (the panel's title), against one setting (its x axis).
 
     Setting x, score y, the name of the stage, and which diverged (bool) are of shape (n,), n >= 1. intervals: what
     stages searched. best is the best trial; confirmed the mean of the confirmation, whose text names its budget; curve
-    the smooth curve.
+    the smooth curve, peak its best point.
     """
 
     setting: str
@@ -44,6 +55,7 @@ class SearchPanel(NamedTuple):
     best: Mark | None = None
     confirmed: Mark | None = None
     curve: Band | None = None
+    peak: Peak | None = None
 
 
 @figure_style()
@@ -86,7 +98,9 @@ def _draw_trials(axes: Axes, panel: SearchPanel, stages: Sequence[str], arrow: s
     places = [mark.x for mark, *_ in marks if mark is not None]
     set_x_axis(axes, np.r_[panel.x, places, np.ravel([*panel.intervals.values()])], panel.log)
     if panel.curve is not None:
-        draw_band(axes, panel.curve, GREY, "smooth curve and its 95 % band")
+        draw_band(axes, panel.curve, GREY, "smooth curve, 95 % band")
+    if panel.peak is not None:
+        _draw_peak(axes, panel.peak)
     low, high = axes.get_ylim()
     off = ~((panel.y >= low) & (panel.y <= high))
     y = np.where(off, low if arrow == "v" else high, panel.y)
@@ -108,3 +122,12 @@ def _draw_trials(axes: Axes, panel: SearchPanel, stages: Sequence[str], arrow: s
             (point,) = axes.plot(mark.x, mark.y, sign, color=colour, markersize=size, zorder=8, label=mark.text)
             point.set_markeredgecolor(BLACK)
     return int(off.sum())
+
+
+def _draw_peak(axes: Axes, peak: Peak) -> None:
+    """A shade over the values that cannot be told from the best, and a bar with the interval of the place."""
+    flat = axes.axvspan(peak.flat_low, peak.flat_high, color=SKY_BLUE, label="not told from the optimum")
+    flat.set(alpha=0.25, linewidth=0.0, zorder=0)
+    label = "optimum, 95 % interval"
+    axes.plot([peak.low, peak.high], [peak.y] * 2, "|-", color=BLACK, markersize=9.0, zorder=6, label=label)
+    axes.plot(peak.x, peak.y, "o", color="white", markeredgecolor=BLACK, zorder=6)

@@ -70,6 +70,7 @@ ENDED = (FINISHED, DIVERGED, PRUNED)
 STATUS = "status"
 MESSAGE = "message"
 VAL_ACCURACY = "val_accuracy"
+VAL_LOSS = "val_loss"
 BEST_VAL_ACCURACY = "best_val_accuracy"
 BEST_STEP = "best_step"
 TEST_HELD_OUT = "test_held_out"  # share of the examples that was made the test part of data without one

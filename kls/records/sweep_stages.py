@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, Field, FiniteFloat, ValidationError, model_validator
 
 from kls.errors import UserError
 from kls.records import names
@@ -37,16 +37,42 @@ class Searched(BaseModel):
 
 
 class Best(BaseModel):
-    """The trial with the best settings of a stage, and their mean validation accuracy."""
+    """The trial with the best settings of a stage, and their mean validation accuracy, or loss if that was searched."""
 
     trial: Count
-    val_accuracy: Annotated[float, Field(ge=0, le=1)]
+    val_accuracy: Annotated[float, Field(ge=0, le=1)] | None = None
+    val_loss: Annotated[FiniteFloat, Field(ge=0)] | None = None
+
+    @model_validator(mode="after")
+    def _scored(self) -> Best:
+        if self.val_accuracy is None and self.val_loss is None:
+            raise ValueError(f"has no {names.VAL_ACCURACY} and no {names.VAL_LOSS}")
+        return self
+
+    @property
+    def merit(self) -> float:
+        """The higher the better: the accuracy, or minus the loss."""
+        return self.val_accuracy if self.val_accuracy is not None else -float(self.val_loss or 0.0)
+
+
+class Place(BaseModel):
+    """The optimum of a searched number by a smooth curve, with its 95 % interval, and the values that are as good.
+
+    at_end: "smallest" or "largest" if it is that of the values tried.
+    """
+
+    place: FiniteFloat
+    low: FiniteFloat
+    high: FiniteFloat
+    flat: tuple[FiniteFloat, FiniteFloat]
+    at_end: Literal["smallest", "largest"] | None = None
 
 
 class Stage(BaseModel):
     """One stage; its runs are in the folder of its name. edge: a sentence for each best value at the end of a range.
 
-    best, runs (how many have which status): when it has ended.
+    best, runs (how many have which status): when it has ended. So are optimum, of a stage with one searched number, and
+    importances, of several settings: for each of Optuna's evaluators a share for each setting.
     """
 
     name: Text
@@ -58,6 +84,8 @@ class Stage(BaseModel):
     confirm: bool = False
     best: Best | None = None
     runs: dict[Text, Count] = {}
+    optimum: dict[Text, Place] = {}
+    importances: dict[Text, dict[Text, Annotated[FiniteFloat, Field(ge=0, le=1)]]] = {}
 
 
 class Sweep(BaseModel):

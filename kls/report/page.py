@@ -19,20 +19,20 @@ from kls.records import names
 from kls.records.run_metrics import STATUSES
 from kls.records.sweep_stages import Sweep
 from kls.report.document import Block, Details, Heading, List, Paragraph, TableBlock
+from kls.report.optimum import optimum_blocks
 from kls.report.output import write_report
 from kls.report.pictures import search_pictures, section_pictures
 from kls.report.provenance import command_blocks, machine_blocks, settings_blocks, sweep_commands
 
 _NOT_SAID = (*SEEDS, "evaluation.test")
-_BEST = f"best {score_name(names.VAL_ACCURACY)}"
 
 
 @dataclass(frozen=True)
 class Options:
-    """What tables and pictures show: the options of `kls.aggregate`."""
+    """What tables and pictures show: the options of `kls.aggregate`. score: by default the `Runs.objective`."""
 
     by: Sequence[str] = ()
-    score: str = names.VAL_ACCURACY
+    score: str | None = None
     where: str | None = None
     sort: str | None = None
     top: int = 5
@@ -85,7 +85,7 @@ def _summary(runs: Runs) -> list[str]:
             label = groups.labels()[0] if len(groups.table) > 1 else _shared(groups, runs) or "all runs"
             tied = int(groups.ties["tied"].sum()) - 1
             more = f"; {counted(tied, 'other group')} not told apart from it" if tied > 0 else ""
-            lines.append(f"{section.name}: {_BEST} {best}, {label}{more}.")
+            lines.append(f"{section.name}: best {score_name(groups.score)} {best}, {label}{more}.")
     return lines
 
 
@@ -114,10 +114,13 @@ def runs_blocks(runs: Runs, folder: Path | None, stem: str, options: Options = U
 
     The pictures go to ``folder``, if given, under names that begin with ``stem``.
     """
-    blocks = [block for name, sweep in runs.sweeps.items() for block in _sweep_blocks(name, sweep, runs, level)]
-    blocks += search_pictures(runs, folder, stem, options.score) if folder else []
+    blocks, score = list[Block](), options.score or runs.objective
+    for name, sweep in runs.sweeps.items():
+        blocks += _sweep_blocks(name, sweep, runs, level)
+    blocks += search_pictures(runs, folder, stem, score) if folder else []
+    blocks += optimum_blocks(runs, score, level)
     for number, section in enumerate(sections(runs), start=1):
-        groups, own = group_runs(section.runs, options.score, options.by), f"{stem}{number}-" if number > 1 else stem
+        groups, own = group_runs(section.runs, score, options.by), f"{stem}{number}-" if number > 1 else stem
         shared = f" In common: {text}." if (text := _shared(groups, runs)) else ""
         blocks += [Heading(section.name, level), Paragraph(f"{status_counts(section.runs)}.{shared}", "note")]
         blocks += _tables(groups, options) if len(groups.table) else []
@@ -141,7 +144,8 @@ def _sweep_blocks(name: str, sweep: Sweep, runs: Runs, level: int) -> list[Block
             known = {"stage": stage.name, "status": stage.status or "-", "sampler": stage.sampler or "-"}
             runs_text = f"{len(part.frame):,}" + (f" of {stage.trials:,}" if stage.trials else "")
             searched = "; ".join(f"{key} {found.text}" for key, found in stage.params.items() if key not in SEEDS)
-            rows.append({**known, "runs": runs_text, _BEST: _best(group_runs(part)), "searched": searched or "-"})
+            known |= {"runs": runs_text, f"best {score_name(part.objective)}": _best(group_runs(part))}
+            rows.append({**known, "searched": searched or "-"})
     where = f" in {name}" if len(runs.sweeps) > 1 else ""
     title = Heading(", ".join(filter(None, [f"Sweep {sweep.called or name}{where}", sweep.status])), level)
     return [title, *([TableBlock(rows_table(rows, ("status", "sampler", "searched")))] if rows else []), *edges]
@@ -153,7 +157,7 @@ def _tables(groups: Groups, options: Options) -> list[Block]:
     first = everything if options.sort and n <= options.top else range(min(n, options.top))
     blocks: list[Block] = [TableBlock(group_table(groups, first))]
     if n > options.top:
-        begin = Paragraph(f"Best {options.top} of {n:,} groups, by {score_name(names.VAL_ACCURACY)}:")
+        begin = Paragraph(f"Best {options.top} of {n:,} groups, by {score_name(groups.runs.objective)}:")
         blocks = [begin, *blocks, Details(f"All {n:,} groups", [TableBlock(group_table(groups, everything))])]
     if "model" in groups.keys and len(groups.keys) > 1 and (groups.table[f"{groups.score}_n"] > 1).any():
         blocks.append(Details("Models side by side", [TableBlock(paper_table(groups))]))

@@ -6,11 +6,12 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from kls.analysis.columns import differing, equal_to, is_number
-from kls.analysis.curve import optimum
 from kls.analysis.groups import Groups, Sample, group_runs, modes_text
+from kls.analysis.optima import shown_optimum
 from kls.analysis.pivot import pivot
 from kls.analysis.runs import BUDGET, SECTION, Runs, read_history
 from kls.analysis.search import Search, searches
@@ -18,7 +19,7 @@ from kls.analysis.wording import capital, counted, listed, sample_text, scale, s
 from kls.errors import UserError
 from kls.plots.intervals import MOST_SERIES, Point, Series, plot_intervals
 from kls.plots.learning_curves import GroupCurve, plot_learning_curves
-from kls.plots.search import MOST_PANELS, Mark, SearchPanel, plot_search
+from kls.plots.search import MOST_PANELS, Mark, Peak, SearchPanel, plot_search
 from kls.plots.style import Band
 from kls.records import names
 from kls.report.document import Picture
@@ -27,12 +28,11 @@ FORMATS = ("png", "svg", "pdf")
 
 _MOST_MODELS = 4  # with a picture of learning curves each
 _MOST_CATEGORIES = 12  # on an axis
-_FEWEST_PLACES = 5  # of a smooth curve
 _LOG_FROM = 50.0  # the largest value over the smallest
 _SCORES = [names.metric(split, quantity) for split in ("train", "val") for quantity in names.QUANTITIES]
 
 
-def search_pictures(runs: Runs, folder: Path, stem: str, score: str = names.VAL_ACCURACY) -> list[Picture]:
+def search_pictures(runs: Runs, folder: Path, stem: str, score: str) -> list[Picture]:
     """For each sweep its trials against the settings that it searched, unless they are a grid with other settings."""
     drawn = list[Picture]()
     for sweep in runs.frame["sweep"].unique():
@@ -48,7 +48,7 @@ def search_pictures(runs: Runs, folder: Path, stem: str, score: str = names.VAL_
         confirmed = group_runs(own.chosen(confirming), score) if confirming.any() else None
         caption = [f"{capital(score_name(score))} of every trial; bars at the bottom are the intervals searched."]
         longest = [confirmed if search.section == found[0].section else None for search in found]
-        panels = [_panel(*pair, score, len(heads) == 1, caption) for pair in zip(found, longest, strict=True)]
+        panels = [_panel(*pair, caption) for pair in zip(found, longest, strict=True)]
         name, title = _name(stem, "search", drawn), f"Search of {listed(list(heads.values()))}"
         plot_search(panels, score_axis(score), folder / name, title, FORMATS, lower_is_better=scale(score) == 1)
         drawn.append(Picture(name, " ".join(caption), "Scores of trials against the settings searched", folder))
@@ -59,9 +59,9 @@ def _name(stem: str, kind: str, drawn: Sequence[Picture]) -> str:
     return f"{stem}{kind}{f'-{len(drawn) + 1}' if drawn else ''}.png"
 
 
-def _panel(search: Search, confirmed: Groups | None, score: str, alone: bool, caption: list[str]) -> SearchPanel:
+def _panel(search: Search, confirmed: Groups | None, caption: list[str]) -> SearchPanel:
     """Trials, the best and the confirmed one; a single setting has a smooth curve, told in ``caption``."""
-    factor, trials, mark, band = scale(score), search.trials, None, None
+    factor, trials, mark, band, peak = scale(search.score), search.trials, None, None, None
     means = trials.groupby("x")["score"].mean()
     top = int(means.argmax() if factor > 1 else means.argmin())
     best = Mark(means.index[top], factor * means.iloc[top], f"best trial: {search.head} {means.index[top]:.4g}")
@@ -70,17 +70,19 @@ def _panel(search: Search, confirmed: Groups | None, score: str, alone: bool, ca
         epochs = f"{confirmed.table[BUDGET].astype(float)[0]:.4g}"
         text = f"confirmed, {epochs} epochs: {sample_text(sample)}"
         mark = Mark(at, mean, text, low, high) if is_number(at) else None
-    means = trials[~trials["repeated"]].groupby("x")["score"].mean()
-    means = means[means.index > 0] if search.log else means
-    if alone and factor > 1 and len(means) >= _FEWEST_PLACES:
-        curve = optimum(means.index.to_numpy(), means.to_numpy(), search.log)
+    if (found := shown_optimum(search)) is not None:
+        curve, place = found.curve, found.curve.place
         band = Band(curve.x, factor * curve.mean, factor * curve.low, factor * curve.high)
-        ends = f"95 % interval {curve.place.low:.2g} to {curve.place.high:.2g}"
-        place = f"{search.head} {curve.place.centre:.2g} ({ends})"
-        caption.append(f"The smooth curve of {search.section} is highest at {place}.")
+        height = factor * float(curve.mean[np.abs(curve.x - place.centre).argmin()])
+        where = f"{search.head} {found.place} (95 % interval {found.interval})"
+        peak = Peak(place.centre, height, place.low, place.high, *curve.flat)
+        words = "highest" if factor > 1 else "lowest"
+        caption.append(f"The smooth curve of {search.section} is {words} at {where}.")
+        caption.append(f"From {found.flat} it cannot be told from that.")
     stage, diverged = trials["stage"].fillna("trials").to_numpy(), trials["diverged"].to_numpy(bool)
     values, axis = (trials["x"].to_numpy(), factor * trials["score"].to_numpy()), setting_axis(search.key, search.head)
-    return SearchPanel(axis, search.log, search.section, *values, stage, diverged, search.ranges, best, mark, band)
+    panel = SearchPanel(axis, search.log, search.section, *values, stage, diverged, search.ranges)
+    return panel._replace(best=best, confirmed=mark, curve=band, peak=peak)
 
 
 def _shown(sample: Sample, runs: Runs) -> tuple[float, float, float]:

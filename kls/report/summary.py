@@ -43,9 +43,9 @@ def aggregate(paths: Sequence[Path], out: Path | None = None, options: Options =
         n, runs = len(runs.frame), runs.chosen(matching(runs.frame, options.where))
         if runs.frame.empty:
             raise UserError(f"--where {shortened(repr(options.where))}: none of the {n:,} runs is so")
-    scores = list(dict.fromkeys([USUAL.score, *runs.scores]))
-    options = replace(options, score=find_column(options.score, scores))
-    groups = group_runs(runs, options.score, options.by)
+    scores = list(dict.fromkeys([names.VAL_ACCURACY, *runs.scores]))
+    score = find_column(options.score or runs.objective, scores)
+    options, groups = replace(options, score=score), group_runs(runs, score, options.by)
     sort = [runs.column(options.sort.removeprefix("-"))] if options.sort else []
     order = in_order(runs.frame, sort, (options.sort or "").startswith("-"))
     blocks: list[Block] = [Heading(f"Runs of {', '.join(path.as_posix() for path in paths)}", 1), *banner([runs])]
@@ -69,7 +69,7 @@ def aggregate(paths: Sequence[Path], out: Path | None = None, options: Options =
 def _paper(section: Section, options: Options) -> str:
     """Models as columns and settings as rows, if there are means; else the best groups."""
     groups = group_runs(section.runs, options.score, options.by)
-    if not options.by and (groups.table[f"{options.score}_n"] > 1).any():
+    if not options.by and (groups.table[f"{groups.score}_n"] > 1).any():
         return latex(paper_table(groups), section.name)
     table = group_table(groups, groups.table.index[: options.top].tolist())
     return latex(table, section.name, f"{section.name}. {table.note}")

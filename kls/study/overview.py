@@ -18,8 +18,8 @@ from kls.study.results import Results, StepResult
 
 _TITLE = "Overview of the studies"
 _SEARCHES = (
-    "Best value: the highest point of a smooth curve through all trials of the longest training of the search. Again: "
-    "the value that was chosen, with several seeds."
+    "Epochs: those of all runs before the confirmation. Best value: the highest point of a smooth curve through all "
+    "trials of the longest training of the search. Again: the value that was chosen, with several seeds."
 )
 
 
