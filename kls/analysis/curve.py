@@ -19,6 +19,8 @@ from kls.analysis.additive import additive
 from kls.analysis.statistics import LEVEL, Interval, complete
 from kls.errors import UserError
 
+FEWEST_PLACES = 5  # values of a setting of a curve that is shown, or chosen by
+
 _TAILS = [(1.0 - LEVEL) / 2, (1.0 + LEVEL) / 2]
 _DRAWS = 2000
 _POINTS = 401  # of the curve, between the smallest and the largest value tried

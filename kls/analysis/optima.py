@@ -14,8 +14,6 @@ from kls.analysis.search import Search, searches
 from kls.analysis.wording import counted, is_accuracy, listed, number, setting_text, unit
 from kls.errors import UserError
 
-FEWEST_PLACES = 5  # of a curve that is shown
-
 
 @dataclass(frozen=True)
 class SearchOptimum:
@@ -98,7 +96,7 @@ def search_optimum(search: Search) -> SearchOptimum:
 
 
 def optima(runs: Runs, score: str) -> list[SearchOptimum]:
-    """Those of all searches for one number alone that tried `FEWEST_PLACES` values of it, above 0 on a log scale."""
+    """Those of all searches for one number alone that tried `curve.FEWEST_PLACES` values of it, above 0 on a log scale."""
     return [found for search in searches(runs, score) if (found := shown_optimum(search)) is not None]
 
 
@@ -106,7 +104,7 @@ def shown_optimum(search: Search) -> SearchOptimum | None:
     """The optimum of one search; None if it is for several settings at once, or has too few values for a curve."""
     x = search.trials["x"]
     places = x[x > 0].nunique() if search.log else x.nunique()
-    return None if search.others or places < FEWEST_PLACES else search_optimum(search)
+    return None if search.others or places < curve.FEWEST_PLACES else search_optimum(search)
 
 
 def _sign(score: str) -> float:

@@ -10,12 +10,10 @@ from typing import Any
 import numpy as np
 from optuna.trial import FrozenTrial, TrialState
 
-from kls.analysis.curve import Optimum, by_seed, optimum
+from kls.analysis.curve import FEWEST_PLACES, Optimum, by_seed, optimum
 from kls.config.flat_settings import SEEDS
 from kls.records import names
 from kls.sweep.stages import Stage
-
-FEWEST_PLACES = 5  # values of a setting that a curve needs
 
 
 @dataclass(frozen=True)
