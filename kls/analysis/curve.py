@@ -2,13 +2,16 @@
 
 Gaussian-process regression with a Matérn kernel (nu = 7/2): Rasmussen & Williams, Gaussian Processes for Machine
 Learning (2006), in the reduced-rank form of Solin & Särkkä, Statistics and Computing 30 (2020). Length-scale,
-amplitude and noise have flat priors of their logarithms and are averaged over by their posterior probability.
+amplitude and noise have flat priors of their logarithms and are averaged over by their posterior probability. Scores
+are taken to be smooth over a decade of a setting that is searched on a logarithmic scale: curves with shorter
+length-scales follow the noise, and a search that goes by them finds worse values (`kls study questions`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import pandas as pd
@@ -26,7 +29,9 @@ _DRAWS = 2000
 _POINTS = 401  # of the curve, between the smallest and the largest value tried
 _HALF_WIDTH = 1.6  # of the basis functions' domain, in half ranges of x
 _FREQUENCIES = np.pi * np.arange(1, 41) / (2.0 * _HALF_WIDTH)
-_LENGTHS = np.geomspace(0.1, 3.0, 12)[:, None]  # length-scales, in half ranges of x
+_SHORTEST, _LONGEST, _N_LENGTHS = 0.1, 3.0, 12  # length-scales, in half ranges of x
+_SMOOTH = 1.4  # decades: the shortest length-scale in a logarithm, but no more than
+_SMOOTHEST = 0.7  # half ranges
 _AMPLITUDES = np.geomspace(0.3, 300.0, 14)[:, None]  # standard deviations of the curve over that of a run
 _CONSTANT = 1e3
 
@@ -105,6 +110,7 @@ class _Fit:
         x = np.asarray(x, np.float64)[there]
         if np.unique(x).size < 2 or (log and x.min() <= 0.0):
             raise UserError("an optimum needs results at two values" + log * ", all above 0")
+        self._prior = _prior(_shortest(x) if log else _SHORTEST)
         self.grid = (np.geomspace if log else np.linspace)(x.min(), x.max(), _POINTS)
         position = np.log(x) if log else x
         self._basis = _basis(2.0 * (position - position.min()) / np.ptp(position) - 1.0)
@@ -114,9 +120,9 @@ class _Fit:
         self._reference = np.ptp(means) or np.ptp(runs.y) or 1.0
         self.runs = runs.changed(-self._reference * np.log1p((self._best - runs.y) / self._reference))
         self._centre, self._weight = self.runs.y.mean(), runs.weight
-        gram = _PRIOR[:, :, None] * (self._basis.T @ self._weight @ self._basis) * _PRIOR[:, None, :]
+        gram = self._prior[:, :, None] * (self._basis.T @ self._weight @ self._basis) * self._prior[:, None, :]
         # Cholesky factors (168, 41, 41) of the weights' precision, in units of the noise variance
-        self._factor = np.linalg.cholesky(gram + np.eye(_PRIOR.shape[1]))
+        self._factor = np.linalg.cholesky(gram + np.eye(self._prior.shape[1]))
         means, k = self.runs.means - self._centre, len(x)
         self._half = self._forward(means[None])[:, :, 0]
         error, known = self.runs.noise
@@ -136,7 +142,7 @@ class _Fit:
         half = self._half[:, :, None] if y is None else self._forward(y - self._centre)
         weights = np.zeros(half.shape[1:])
         for p in np.flatnonzero(self._probability > 1e-18):
-            weights += self._probability[p] * _PRIOR[p][:, None] * self._backward(p, half[p])
+            weights += self._probability[p] * self._prior[p][:, None] * self._backward(p, half[p])
         return self._centre + (_GRID @ weights).T
 
     def draws(self) -> np.ndarray:
@@ -144,17 +150,17 @@ class _Fit:
         rng = np.random.default_rng(0)
         drawn = rng.choice(self._probability.size, _DRAWS, p=self._probability)
         sd = np.sqrt(self._squares[drawn] / rng.chisquare(self._dof, _DRAWS))
-        half = self._half[drawn] + sd[:, None] * rng.standard_normal((_DRAWS, _PRIOR.shape[1]))
+        half = self._half[drawn] + sd[:, None] * rng.standard_normal((_DRAWS, self._prior.shape[1]))
         weights = np.empty_like(half)
         for p in np.unique(drawn):
             own = drawn == p
-            weights[own] = _PRIOR[p] * self._backward(p, half[own].T).T
+            weights[own] = self._prior[p] * self._backward(p, half[own].T).T
         return self._centre + _GRID @ weights.T
 
     def _forward(self, y: np.ndarray) -> np.ndarray:
         """The weights' means (168, 41, s) from y (s, k), before `_backward`: a forward substitution for all factors."""
-        half = _PRIOR[:, :, None] * (self._basis.T @ self._weight @ y.T)
-        for i in range(_PRIOR.shape[1]):
+        half = self._prior[:, :, None] * (self._basis.T @ self._weight @ y.T)
+        for i in range(self._prior.shape[1]):
             half[:, i] -= (self._factor[:, i, None, :i] @ half[:, :i])[:, 0]
             half[:, i] /= self._factor[:, i, i, None]
         return half
@@ -169,11 +175,18 @@ def _basis(position: np.ndarray) -> np.ndarray:
     return np.hstack([np.ones((len(position), 1)), np.sin((position[:, None] + _HALF_WIDTH) * _FREQUENCIES)])
 
 
-def _prior() -> np.ndarray:
+def _shortest(x: np.ndarray) -> float:
+    """The shortest length-scale in log x, in half ranges."""
+    return float(np.clip(_SMOOTH / (0.5 * np.log10(x.max() / x.min())), _SHORTEST, _SMOOTHEST))
+
+
+@lru_cache(maxsize=8)
+def _prior(shortest: float) -> np.ndarray:
     """Standard deviations (168, 41) of the weights of `_basis`, by the kernel's spectral density."""
-    density = (7.0 / _LENGTHS**2 + _FREQUENCIES**2) ** -4.0
+    lengths = np.geomspace(shortest, _LONGEST, _N_LENGTHS)[:, None]
+    density = (7.0 / lengths**2 + _FREQUENCIES**2) ** -4.0
     sines = _AMPLITUDES * np.sqrt(2.0 * density / density.sum(axis=1, keepdims=True))[:, None, :]
     return np.pad(sines.reshape(-1, _FREQUENCIES.size), ((0, 0), (1, 0)), constant_values=_CONSTANT)
 
 
-_GRID, _PRIOR = _basis(np.linspace(-1.0, 1.0, _POINTS)), _prior()
+_GRID = _basis(np.linspace(-1.0, 1.0, _POINTS))

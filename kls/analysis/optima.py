@@ -96,7 +96,7 @@ def search_optimum(search: Search) -> SearchOptimum:
 
 
 def optima(runs: Runs, score: str) -> list[SearchOptimum]:
-    """Those of all searches for one number alone that tried `curve.FEWEST_PLACES` values of it, above 0 on a log scale."""
+    """Those of all searches for one number alone that tried enough values of it for a curve."""
     return [found for search in searches(runs, score) if (found := shown_optimum(search)) is not None]
 
 

@@ -72,11 +72,13 @@ class Stage(BaseModel):
     """One stage; its runs are in the folder of its name. edge: a sentence for each best value at the end of a range.
 
     best, runs (how many have which status): when it has ended. So are optimum, of a stage with one searched number, and
-    importances, of several settings: for each of Optuna's evaluators a share for each setting.
+    importances, of several settings: for each of Optuna's evaluators a share for each setting. trials: how many; seeds: of
+    the runs of each, none where the settings say it.
     """
 
     name: Text
     trials: int | None = None
+    seeds: list[Count] = []
     sampler: Text | None = None
     status: Text | None = None
     params: dict[Text, Searched] = {}
@@ -86,6 +88,11 @@ class Stage(BaseModel):
     runs: dict[Text, Count] = {}
     optimum: dict[Text, Place] = {}
     importances: dict[Text, dict[Text, Annotated[FiniteFloat, Field(ge=0, le=1)]]] = {}
+
+    @property
+    def n_runs(self) -> int | None:
+        """How many it is to have; None if its record does not say."""
+        return self.trials * max(len(self.seeds), 1) if self.trials else None
 
 
 class Sweep(BaseModel):

@@ -142,7 +142,7 @@ def _sweep_blocks(name: str, sweep: Sweep, runs: Runs, level: int) -> list[Block
         edges += [Paragraph(f"EDGE: stage {stage.name}: {e}") for e in stage.edge if last.get(e.split(":")[0], i) <= i]
         if len(part.frame):
             known = {"stage": stage.name, "status": stage.status or "-", "sampler": stage.sampler or "-"}
-            runs_text = f"{len(part.frame):,}" + (f" of {stage.trials:,}" if stage.trials else "")
+            runs_text = f"{len(part.frame):,}" + (f" of {stage.n_runs:,}" if stage.n_runs else "")
             searched = "; ".join(f"{key} {found.text}" for key, found in stage.params.items() if key not in SEEDS)
             known |= {"runs": runs_text, f"best {score_name(part.objective)}": _best(group_runs(part))}
             rows.append({**known, "searched": searched or "-"})
