@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from small_sweeps import sweep_in
@@ -12,7 +12,7 @@ from small_sweeps import sweep_in
 from kls.config.hydra_entry import project_root
 from kls.config.schedules import CyclicSettings
 from kls.config.settings import Settings
-from kls.sweep.narrowing import RangeOfBest
+from kls.sweep.narrowing import AroundOptimum, RangeOfBest
 from kls.sweep.stages import Confirm, Parameter, Stage
 
 THREE, NINE = [50, 50], [50, 30, 20, 20, 10, 10, 10, 10]
@@ -31,8 +31,8 @@ def log_values(*values: float) -> Parameter:
     return Parameter(values=list(values), scale="log")
 
 
-def best_of(source: str, k: int = 5, widen: float | None = None) -> Parameter:
-    return Parameter(narrow=RangeOfBest(source=source, rule="range_of_best", k=k, widen=widen), scale="log")
+def best_of(source: str, k: int = 5) -> Parameter:
+    return Parameter(narrow=RangeOfBest(source=source, rule="range_of_best", k=k), scale="log")
 
 
 def cycles(n: int) -> list[str]:
@@ -43,8 +43,15 @@ def searched(name: str, trials: int, lam: Parameter, **others: Any) -> Stage:
     return Stage(name=name, **{"sampler": "random", "trials": trials, "params": {"lam": lam}} | others)
 
 
-def confirmed(source: str, budget: list[str] | None = None, seeds: int = 5) -> Stage:
-    return Stage(name="confirm", confirm=Confirm(source=source, best=1, seeds=seeds), budget=budget or [])
+def around_optimum(source: str, steps: int) -> Parameter:
+    rule = AroundOptimum(source=source, rule="around_optimum", factor=10)
+    return Parameter(narrow=rule, scale="log", steps=steps)
+
+
+def confirmed(
+    source: str, budget: list[str] | None = None, seeds: int = 5, by: Literal["trial", "curve"] = "trial"
+) -> Stage:
+    return Stage(name="confirm", confirm=Confirm(source=source, best=1, seeds=seeds, by=by), budget=budget or [])
 
 
 def grid_with_test(
@@ -112,9 +119,9 @@ STAGES: dict[str, list[Stage]] = {
         )
     ],
     "lambda_search": [
-        searched("coarse", 20, log(1e-5, 1e-1), budget=cycles(1)),
-        searched("fine", 20, best_of("coarse", widen=3), sampler="tpe", batch=10),
-        confirmed("fine", cycles(4)),
+        grid_with_test("coarse", cycles(1), test=False, lam=log(1e-5, 1e-1, steps=8)),
+        grid_with_test("fine", cycles(1), test=False, lam=around_optimum("coarse", steps=5)),
+        confirmed("fine", by="curve"),
     ],
     "lambda_tpe": [searched("tpe", 40, log(1e-5, 1e-1), sampler="tpe", batch=10)],
     "networks": [
@@ -204,10 +211,18 @@ STAGES: dict[str, list[Stage]] = {
         confirmed("search", [*cycles(5), "ensemble.snapshots=2", "ensemble.reach=2"], seeds=3),
     ],
     "seeds": [grid_with_test("seeds", seed=FIVE_SEEDS)],
+    "search_table": [
+        grid_with_test(
+            model=Parameter(values=["3layer_bn", "9layer_bn"]),
+            seed=Parameter(values=list(range(10))),
+            lam=log(1e-5, 1e-1, steps=17),
+            test=False,
+        )
+    ],
     "smoke": [
-        searched("coarse", 8, log(1e-5, 1e-1)),
-        searched("fine", 6, best_of("coarse", k=3, widen=3), sampler="tpe", batch=3),
-        confirmed("fine", cycles(2), seeds=3),
+        grid_with_test("coarse", cycles(1), test=False, lam=log(1e-5, 1e-1, steps=6)),
+        grid_with_test("fine", cycles(1), test=False, lam=around_optimum("coarse", steps=5)),
+        confirmed("fine", seeds=3, by="curve"),
     ],
 }
 # Jobs of each stage, and the cycles that each of them takes.
@@ -221,7 +236,7 @@ JOBS: dict[str, list[tuple[int, int]]] = {
     "course_e_sensitivity": [(18, 2)],
     "sensitivity_3layer": [(30, 2)],
     "init_sensitivity": [(48, 2)],
-    "lambda_search": [(20, 1), (20, 2), (5, 4)],
+    "lambda_search": [(8, 1), (5, 1), (5, 2)],
     "lambda_tpe": [(40, 2)],
     "networks": [(20, 2), (5, 2)],
     "gelisgen2019_networks": [(20, 4)],
@@ -236,7 +251,8 @@ JOBS: dict[str, list[tuple[int, int]]] = {
     "epsilon_sigma": [(126, 1)],
     "best_mlp": [(3, 1), (3, 5)],
     "seeds": [(5, 2)],
-    "smoke": [(8, 1), (6, 1), (3, 2)],
+    "smoke": [(6, 1), (5, 1), (3, 2)],
+    "search_table": [(340, 4)],
 }
 
 Plan = list[tuple[Stage, Settings]]

@@ -57,6 +57,12 @@ def mean_interval(values: np.ndarray) -> Interval:
     return _student(mean, sd / math.sqrt(max(n, 1)), n - 1)
 
 
+def share_interval(k: int, n: int) -> Interval:
+    """Of the share k / n, n > 0, by Wilson's score interval (1927)."""
+    ends = stats.binomtest(k, n).proportion_ci(LEVEL, "wilson")
+    return Interval(k / n, float(ends.low), float(ends.high))
+
+
 def new_mean(values: np.ndarray, n_new: int = 1, variance: float = 0.0) -> Interval:
     """Where the mean of ``n_new`` new runs is expected, from the values (n,) of runs; unknown for n = 1.
 

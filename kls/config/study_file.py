@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
@@ -42,8 +42,23 @@ class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
+class Plays(_Part):
+    """Searches that are played, so many times each, with draws from a table of runs in place of trainings.
+
+    table: the step whose sweep trains the table. setting: the number that is searched. ways: by their names, a sweep of
+    sweeps/, or the stages of a search as they stand in such a file.
+    """
+
+    n: Count
+    table: Name
+    setting: str
+    ways: Annotated[dict[Name, Name | list[dict[str, Any]]], Field(min_length=1, max_length=100)]
+
+
 class Step(_Part):
-    """A sweep of sweeps/ by its name, or gradient checks by label. Studies share the runs of equal folders.
+    """A sweep of sweeps/ by its name, gradient checks by label, or plays of searches on the table of an earlier step.
+
+    Studies share the runs of equal folders.
 
     overrides: of all its runs, such as model=9layer_bn. what: one sentence on what it measures.
     """
@@ -52,13 +67,14 @@ class Step(_Part):
     what: str
     sweep: Name | None = None
     gradients: Annotated[dict[Name, Overrides], Field(min_length=1, max_length=100)] | None = None
+    plays: Plays | None = None
     overrides: Overrides = []
     folder: Name
 
     @model_validator(mode="after")
     def _one_kind(self) -> Step:
-        if (self.sweep is None) == (self.gradients is None):
-            raise ValueError(f"step {self.name}: give sweep, or gradients")
+        if [self.sweep, self.gradients, self.plays].count(None) != 2:
+            raise ValueError(f"step {self.name}: give sweep, gradients or plays")
         return self
 
 
@@ -154,7 +170,18 @@ class Trend(_Finding):
     of: str | None = None
 
 
-Finding = Annotated[Difference | Optimum | Learning | Comparison | Trend, Field(discriminator="kind")]
+class PlayedWays(_Part):
+    """What each way of searching that a step plays costs, and how far from the best its answers are.
+
+    published: the ways that somebody published; the sentence says which of them was best.
+    """
+
+    kind: Literal["plays"]
+    step: Name
+    published: Annotated[list[Name], Field(min_length=1), _Few]
+
+
+Finding = Annotated[Difference | Optimum | Learning | Comparison | Trend | PlayedWays, Field(discriminator="kind")]
 
 
 class Study(_Part):
@@ -178,6 +205,22 @@ class Study(_Part):
         for part in (*self.published, *self.findings):
             if part.step not in steps:
                 raise ValueError(f"step={part.step}: there is no such step; there are {', '.join(steps)}")
+        return self
+
+    @model_validator(mode="after")
+    def _known_plays(self) -> Study:
+        tables = set[str]()
+        for step in self.steps:
+            if step.plays and step.plays.table not in tables:
+                raise ValueError(f"step {step.name}: table={step.plays.table} is no earlier step with a sweep")
+            tables |= {step.name} if step.sweep else set()
+        for finding in self.findings:
+            plays = self.step(finding.step).plays
+            if isinstance(finding, PlayedWays):
+                if unknown := {*finding.published} - {*(plays.ways if plays else ())}:
+                    raise ValueError(f"step {finding.step}: plays no way {min(unknown)}")
+            elif plays:
+                raise ValueError(f"step {finding.step}: a finding of kind {finding.kind} takes runs, and has plays")
         return self
 
     def step(self, name: str) -> Step:

@@ -41,6 +41,20 @@ STEPS = "steps"
 STEP = "step.json"
 STEP_LOG = "step.log"
 GRADIENTS = "gradients.csv"
+PLAYS = "plays.csv"
+PLAY_COLUMNS = (
+    "way",  # of searching
+    "network",
+    "seeds",  # of the table of runs
+    "play",  # 0, 1, ...
+    "epochs",  # of all runs of the search
+    "value",  # of the searched setting, that the search would confirm
+    "regret",  # points of true validation accuracy that it is below the best, after all cycles of the table
+    "regret_2",  # the same after two cycles
+    "low",  # 95 % interval of the best value, of ways that go by a curve
+    "high",
+    "best",  # what the interval is to hold: the true best value after as many cycles as the runs of the curve
+)
 
 SPLITS = ("train", "val", "test")
 QUANTITIES = ("loss", "cost", "accuracy")

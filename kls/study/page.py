@@ -9,11 +9,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from kls.analysis.runs import Runs
 from kls.analysis.statistics import holm
 from kls.analysis.tables import rows_table
 from kls.analysis.wording import capital, counted, duration, listed
-from kls.config.study_file import Difference, Study
+from kls.config.study_file import Difference, Finding, Study
 from kls.errors import UserError
 from kls.report.document import Block, Details, Heading, List, Paragraph, Picture, TableBlock
 from kls.report.output import write_report
@@ -24,12 +23,14 @@ from kls.study.findings.comparison import comparison
 from kls.study.findings.difference import difference, p_value
 from kls.study.findings.learning import learning
 from kls.study.findings.optimum import optimum
+from kls.study.findings.plays import plays
 from kls.study.findings.trend import trend
 from kls.study.published import PUBLISHED_ON, Compared, compare, counts_text, published_blocks
 from kls.study.results import Gradients, Results, StepResult
 
-KINDS: dict[str, Callable[[Any, Runs, Context], tuple[str, list[Block]]]] = {
+KINDS: dict[str, Callable[[Any, Any, Context], tuple[str, list[Block]]]] = {
     "difference": difference, "optimum": optimum, "learning": learning, "comparison": comparison, "trend": trend,
+    "plays": plays,
 }  # fmt: skip
 
 _OF_ALL = "What the texts say of epochs, trials and seeds is of the whole study; these runs have the settings below."
@@ -62,14 +63,16 @@ def part_of(study: Study, results: Results, folder: Path) -> Part:
 
 def find_all(study: Study, steps: Mapping[str, StepResult], folder: Path) -> list[Found]:
     """All findings of steps that have been run; pictures go to ``folder``. A sentence says what cannot be computed."""
-    there = [(finding, runs) for finding in study.findings if (runs := steps[finding.step].runs) is not None]
-    p = [p_value(finding, runs) if isinstance(finding, Difference) else math.nan for finding, runs in there]
+    results = [(finding, steps[finding.step]) for finding in study.findings]
+    both = [(finding, result.runs if result.plays is None else result.plays) for finding, result in results]
+    there: list[tuple[Finding, Any]] = [(finding, left) for finding, left in both if left is not None]
+    p = [p_value(finding, left) if isinstance(finding, Difference) else math.nan for finding, left in there]
     adjusted, found = holm(np.array(p, np.float64)), list[Found]()
-    for number, ((finding, runs), own) in enumerate(zip(there, adjusted.tolist(), strict=True), start=1):
+    for number, ((finding, left), own) in enumerate(zip(there, adjusted.tolist(), strict=True), start=1):
         stem = f"report-{steps[finding.step].step.folder}-{number}-"
         try:
             context = Context(folder, stem, own, int(np.isfinite(adjusted).sum()))
-            sentence, blocks = KINDS[finding.kind](finding, runs, context)
+            sentence, blocks = KINDS[finding.kind](finding, left, context)
         except UserError as error:
             subject = getattr(finding, "what", "") or f"{finding.kind} of {getattr(finding, 'setting', '')}"
             sentence, blocks = f"{capital(subject)}: not known, {error}.", []

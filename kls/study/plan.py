@@ -15,15 +15,17 @@ from typing import Any
 
 from tabulate import tabulate
 
+from kls.analysis.curve import FEWEST_PLACES
 from kls.analysis.wording import counted, mean_sd, score_name, unit
 from kls.config.own_configs import CONFIG_DIR, STUDY, SWEEPS, check_header, choices, where_to_add
 from kls.config.resume import quoted
-from kls.config.study_file import Step, Study, read_study
+from kls.config.study_file import Plays, Step, Study, read_study
 from kls.config.validation import validate_group
 from kls.errors import UserError
 from kls.records import names
 from kls.records.checked import LARGEST_YAML, parse_yaml, read_text
 from kls.records.escape import shortened
+from kls.sweep.sampler_settings import OtherSettings, sampler_settings
 from kls.sweep.stages import Search, Stage
 
 ALL = "all"
@@ -33,6 +35,7 @@ _SMALL_DATA = ("data=synthetic", "data.n_train=3000", "data.n_val=500", "data.n_
 _SMALL = (*_SMALL_DATA, "evaluation.n_train=500", "optimizer.schedule.n_s=20", "hydra.launcher.n_jobs=1")
 _LONGEST = {"optimizer.schedule.n_s": 20, "optimizer.schedule.epochs": 1, "optimizer.schedule.steps": 40}
 _TRIALS, _SEEDS, _VALUES = 4, 2, 5
+_PLAYS = 5
 _PICTURES = 50  # times fewer, if a stage searches data.n_train
 
 
@@ -41,13 +44,15 @@ class Task:
     """A step that is run once for all studies that have it.
 
     folder: <out>/steps/<step.folder>. commands: a module and its arguments, one for a sweep, one a gradient check.
-    stages: of a sweep, none for gradient checks. definition: content of the sweep's file, and a user's own beside it.
+    stages: of a sweep, none for others. ways: of searching, that are played. definition: content of the sweep's file,
+    and a user's own beside it; the stages of all ways.
     """
 
     folder: Path
     commands: Sequence[Sequence[str]]
     stages: Sequence[Stage] = ()
     definition: Any = None
+    ways: Sequence[str] = ()
 
     @property
     def runs(self) -> int:
@@ -55,8 +60,8 @@ class Task:
 
     @property
     def size(self) -> int:
-        """How many runs or gradient checks it has."""
-        return self.runs or len(self.commands)
+        """How many runs, gradient checks or ways that are played it has."""
+        return self.runs or len(self.ways) or len(self.commands)
 
     @property
     def lines(self) -> list[str]:
@@ -64,7 +69,7 @@ class Task:
         return [shlex.join(["python", "-m", *command]) for command in self.commands]
 
     def __str__(self) -> str:
-        return counted(self.size, "run" if self.stages else "gradient check")
+        return counted(self.size, "run" if self.stages else "played way" if self.ways else "gradient check")
 
 
 def known(own: Path | None = None) -> list[Study]:
@@ -100,7 +105,11 @@ def plan(
     tasks, owners = dict[str, Task](), dict[str, str]()
     for study in studies:
         for step in study.steps:
-            task = _task(step, out / names.STEPS / step.folder, settings, smoke, own)
+            folder = out / names.STEPS / step.folder
+            if step.plays is not None:
+                task = _played(step.plays, folder, folder.with_name(study.step(step.plays.table).folder), smoke, own)
+            else:
+                task = _task(step, folder, settings, smoke, own)
             place = f"{study.key}.{step.name}"
             owner = owners.setdefault(step.folder, place)
             if tasks.setdefault(step.folder, task).commands != task.commands:
@@ -116,19 +125,48 @@ def _task(step: Step, folder: Path, settings: Sequence[str], smoke: bool, own: P
             ["kls.gradcheck", *where, *settings, *overrides, *small, f"hydra.run.dir={_value(folder / label)}"]
             for label, overrides in step.gradients.items()
         ], definition=_own_files(own, str(step.gradients), *settings) or None)  # fmt: skip
-    sweeps = choices(SWEEPS, own)
-    if step.sweep not in sweeps:
-        raise UserError(
-            f"sweep={step.sweep}: there is no such sweep; there are {', '.join(sweeps)}; "
-            f"{where_to_add(SWEEPS, str(step.sweep), own)}"
-        )
-    content, stages = read_sweep_file(sweeps[step.sweep])
+    content, stages = _sweep_file(step.sweep, own)
     stages = [small_stage(stage) for stage in stages] if smoke else stages
     overrides = [*step.overrides, *(_small_settings(stages) if smoke else ())]
     command = ["kls.train", "--multirun", *where, f"sweeps={step.sweep}", "plots=false", *settings, *overrides]
     chosen = _own_files(own, str(content), *settings, *overrides)
     definition = {"sweep": content, "own": chosen} if chosen else content
     return Task(folder, [[*command, f"hydra.sweep.dir={_value(folder)}"]], stages, definition)
+
+
+def _played(plays: Plays, folder: Path, table: Path, smoke: bool, own: Path | None) -> Task:
+    """Plays on the table of runs in a folder."""
+    n, searches = min(plays.n, _PLAYS) if smoke else plays.n, dict[str, list[dict[str, Any]]]()
+    for name, way in plays.ways.items():
+        searches[name] = [_plain(stage) for stage in search_of(way, own).stages]
+    texts = [f"{name}={way if isinstance(way, str) else _json(way)}" for name, way in plays.ways.items()]
+    where = [f"{CONFIG_DIR}={own}"] if own is not None else []
+    options = [f"--table={table}", f"--out={folder}", f"--setting={plays.setting}", f"--plays={n}"]
+    command = ["kls.study.plays", *where, *options, *texts]
+    return Task(folder, [command], definition={"table": table.name, "ways": searches}, ways=list(searches))
+
+
+def search_of(way: str | list[dict[str, Any]], own: Path | None) -> Search:
+    """A search by the name of its file in sweeps/, or by its stages. Raises UserError."""
+    if not isinstance(way, str):
+        found = validate_group(Search, {"stages": way}, "ways")
+        for sampler in (stage.sampler for stage in found.stages if stage.sampler != "grid"):
+            if isinstance(sampler_settings(sampler).drawing, OtherSettings):  # a study may come from anybody
+                raise UserError(f"ways: {shortened(str(sampler))}: name samplers of other packages in sweeps/ alone")
+        return found
+    return validate_group(Search, {"stages": [_plain(stage) for stage in _sweep_file(way, own)[1]]}, way)
+
+
+def _sweep_file(name: str | None, own: Path | None) -> tuple[Any, list[Stage]]:
+    sweeps = choices(SWEEPS, own)
+    if name not in sweeps:
+        there = f"there is no such sweep; there are {', '.join(sweeps)}"
+        raise UserError(f"sweep={name}: {there}; {where_to_add(SWEEPS, str(name), own)}")
+    return read_sweep_file(sweeps[name])
+
+
+def _json(stages: list[dict[str, Any]]) -> str:
+    return json.dumps(stages, ensure_ascii=False, separators=(",", ":"))
 
 
 def _own_files(own: Path | None, *texts: str) -> dict[str, str]:
@@ -190,7 +228,7 @@ def small_stage(stage: Stage) -> Stage:
         if "values" in parameter:
             parameter["values"] = _few(name, parameter["values"])
         if "steps" in parameter:
-            parameter["steps"] = min(parameter["steps"], _TRIALS)
+            parameter["steps"] = min(parameter["steps"], FEWEST_PLACES)
     if stage.trials is not None:
         content["trials"] = min(stage.trials, _TRIALS)
     if stage.confirm is not None:
@@ -218,7 +256,7 @@ def _small_settings(stages: Sequence[Stage]) -> list[str]:
     """What makes the runs of a sweep small, except in what is searched, and its stages, which are small already."""
     searched = {name for stage in stages for name in stage.searched}
     settings = [override for override in _SMALL if override.split("=")[0] not in searched]
-    text = json.dumps([_plain(stage) for stage in stages], ensure_ascii=False, separators=(",", ":"))
+    text = _json([_plain(stage) for stage in stages])
     return [*settings, "hydra.sweeper.stages=" + re.sub(r'"([^"\\]+)":', r"\1:", text)]  # Hydra quotes no keys
 
 

@@ -15,7 +15,7 @@ from kls.study.plan import Task
 
 # How a step is carried out, which may be another the next time:
 _EXECUTION = (
-    *(CONFIG_DIR, "hydra.run.", "hydra.sweep.", "hydra.launcher", "hydra/launcher"),
+    *(CONFIG_DIR, "--table=", "--out=", "hydra.run.", "hydra.sweep.", "hydra.launcher", "hydra/launcher"),
     *(f"{key}=" for key in EXECUTION),
 )
 

@@ -1,9 +1,11 @@
-"""What the steps of studies have left on disk: runs, gradient checks, commands and times."""
+"""What the steps of studies have left on disk: runs, gradient checks, plays, commands and times."""
 
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
+import numpy as np
+import pandas as pd
 from PIL import Image
 
 from kls.analysis.runs import Runs, read_runs
@@ -27,17 +29,21 @@ class Gradients(NamedTuple):
 
 
 class StepResult(NamedTuple):
-    """A step and what it has left: its record, runs or gradient checks; and what is unreadable."""
+    """A step and what it has left: its record, runs, gradient checks or plays; and what is unreadable.
+
+    plays: columns `names.PLAY_COLUMNS`, numbers but for way and network; NaN where there is no interval.
+    """
 
     step: Step
     runs: Runs | None
     gradients: list[Gradients]
     record: StepRecord | None
     warnings: list[str]
+    plays: pd.DataFrame | None = None
 
     @property
     def is_there(self) -> bool:
-        return self.runs is not None or bool(self.gradients)
+        return self.runs is not None or bool(self.gradients) or self.plays is not None
 
     @property
     def missing(self) -> str:
@@ -66,10 +72,11 @@ class Results:
             rows = _if_there(_gradients, folder / label / names.GRADIENTS, warnings)
             picture = _if_there(_png, folder / label / "gradient_errors.png", warnings)
             checks += [Gradients(label, rows, picture)] if rows else []
+        plays = _if_there(_plays, folder, warnings) if step.plays else None
         if step.folder not in self._runs:
             there = not step.gradients and next(folder.rglob(names.METRICS), None)
             self._runs[step.folder] = _if_there(lambda path: read_runs([path]), folder, warnings) if there else None
-        return StepResult(step, self._runs[step.folder], checks, record, warnings)
+        return StepResult(step, self._runs[step.folder], checks, record, warnings, plays)
 
 
 def _if_there(read: Callable[[Path], _T], path: Path, warnings: list[str]) -> _T | None:
@@ -90,6 +97,15 @@ def _gradients(path: Path) -> list[dict[str, str]]:
     if not all(float(row["largest_error"]) >= 0.0 and int(row["on_a_kink"]) >= 0 and row["parameter"] for row in rows):
         raise ValueError
     return rows
+
+
+def _plays(folder: Path) -> pd.DataFrame:
+    found = pd.DataFrame(checked.read_csv(folder / names.PLAYS, names.PLAY_COLUMNS))
+    texts = [*names.PLAY_COLUMNS[:2]]
+    numbers = found.drop(columns=texts).map(float)
+    if found.empty or not np.isfinite(numbers.drop(columns=["low", "high", "best"])).all(axis=None):
+        raise ValueError
+    return found[texts].map(one_line).join(numbers)
 
 
 def _png(path: Path) -> Path:

@@ -35,7 +35,8 @@ Code = str | int | None  # of a command's exit, as `sys.exit` takes it: 0 or Non
 class Runner:
     """Context that carries out tasks in a process of its own, and has pages written in a thread meanwhile.
 
-    A bar, if stderr is a terminal, counts all runs and gradient checks, and gives the time left by their mean time.
+    A bar, if stderr is a terminal, counts all runs, gradient checks and played ways, and gives the time left by their
+    mean time.
     failures: a line for each step that failed and each page that could not be written.
     """
 
@@ -125,6 +126,8 @@ def _look(task: Task) -> tuple[float, str]:
     """Share of a step's work that is done, and a line on it; read from its folder."""
     if task.stages:
         return look([task.folder / stage.name / str(n) for stage in task.stages for n in range(stage.n_runs)])
+    if task.ways:
+        return float((task.folder / names.PLAYS).exists()), str(task)
     done = len(list(task.folder.glob(f"*/{names.GRADIENTS}")))
     return min(done / task.size, 1.0), f"{done}/{task.size} gradient checks"
 

@@ -69,9 +69,11 @@ class Found:
         self.objective, self.sign = objective, 1.0 if objective == names.VAL_ACCURACY else -1.0
         self.trials: dict[str, list[Trial]] = {}
         self._stages: dict[str, Stage] = {}
+        self._curves: dict[str, Optimum | None] = {}
 
     def add(self, stage: Stage, trials: Sequence[Trial]) -> None:
         self._stages[stage.name], self.trials[stage.name] = stage, list(trials)
+        self._curves.clear()
 
     def whole(self, source: str) -> list[Trial]:
         """The trials of a stage that were not pruned, best first."""
@@ -82,6 +84,11 @@ class Found:
 
         None where it does not search one number alone, or fewer than five values have a score.
         """
+        if source not in self._curves:
+            self._curves[source] = self._curve(source)
+        return self._curves[source]
+
+    def _curve(self, source: str) -> Optimum | None:
         key = self._stages[source].curve_key
         if key is None:
             return None
