@@ -291,7 +291,7 @@ def test_stages_jobs_and_lengths(name: str, planned: Callable[..., Plan]) -> Non
         schedule = settings.optimizer.schedule
         assert isinstance(schedule, CyclicSettings)
         assert schedule.cycles is not None
-        lengths.append((stage.n_trials, schedule.cycles))
+        lengths.append((stage.n_runs, schedule.cycles))
         top = {"adam": 1e-3}.get(stage.name, 0.05 if name == "best_mlp" else 1e-1)
         assert (schedule.eta_min, schedule.eta_max) == (1e-5, top)
         if name == "best_mlp":

@@ -134,10 +134,11 @@ def summary_blocks(part: Part, counts: bool = True) -> list[Block]:
 
 
 def times_block(results: Collection[StepResult]) -> TableBlock:
-    """Runs and wall time of each step."""
+    """What each step holds, and its wall time."""
     rows = []
     for result in results:
         runs = counted(len(result.gradients), "check") if result.gradients else "not run"
+        runs = runs if result.plays is None else counted(len(result.plays), "play")
         runs = runs if result.runs is None else f"{len(result.runs.frame):,}"
         time = duration(result.record.seconds) if result.record else "-"
         rows.append({"step": result.step.folder, "runs": runs, "wall time": time})
