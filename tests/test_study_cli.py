@@ -51,7 +51,7 @@ def test_the_list_of_all_studies(tmp_path: Path) -> None:
     keys = ["straathof2019", "perrot2024", "gelisgen2019", "jarvers2023", "course_e", "best_mlp", "questions"]
     starts = [f"\n{out}".index(f"\n{key}: ") for key in keys]
     assert starts == sorted(starts)
-    assert "\nquestions: Five questions that none of the five studies could answer\n" in out
+    assert "\nquestions: Six questions that none of the five studies could answer\n" in out
     lines = [" ".join(line.split()) for line in out.splitlines()]
     assert "9 layers, batch norm, sigma 0.001 test accuracy 49.17 ± 1.37 % (n = 5)" in lines
     assert "9 layers, batch norm, final loss training loss 1.108" in lines

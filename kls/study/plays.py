@@ -4,9 +4,9 @@
     python -m kls.study.plays --table=outputs/search_table --out=outputs/plays 'mine=[{...}]' --plays=100
 
 A way is a search of sweeps/ by its name, or NAME=SEARCH, or NAME=STAGES as JSON. A run is a draw from the table: the
-smooth curve behind its scores, and the noise of its seeds. Nothing but the number that is searched, the cycles and
-halving are played, whatever else a search sets; and no confirmations, for they come after the choice. Writes plays.csv,
-a row a play. The same table and ways give the same file.
+smooth curve behind its scores, and the noise of its seeds. Whatever else a search sets, the number that is searched,
+the cycles of a stage's budget (two, where it says none) and halving are all that is played. Confirmations are not, for
+they come after the choice. Writes plays.csv, a row a play; the same table and ways give the same file.
 """
 
 from __future__ import annotations
