@@ -152,7 +152,7 @@ def test_importances_of_several_settings_are_recorded(cifar_root: Path, tmp_path
          "lam has 2, seed has 1"),
         (("points={lam:[1,2]}", "lam=1,2"), "hydra.sweeper.stages[0]: lam: give it in points, or in params"),
         (("lam=1,2", "where='lam > 2'"), "stage grid: where=lam > 2: none of 2 combinations is so"),
-        (("lam=1,2", "where='lambda > 2'"), "stage grid: where 'lambda > 2': cannot be read (invalid syntax); an "
+        (("lam=1,2", "where='lambda > 2'"), "stage grid: where: 'lambda > 2' cannot be read (invalid syntax); an "
          "example: lam < 0.01 and hidden == [50, 50]"),
         ((INTERVAL, "trials=3", "where='lam > 2'"), "hydra.sweeper.stages[0]: where: is for sampler grid"),
     ],
