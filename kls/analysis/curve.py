@@ -42,7 +42,7 @@ class Optimum:
     """The place of the highest score with its 95 % interval, in units of x, and the curve through all scores.
 
     flat: smallest and largest x around the place at which the curve cannot be told from the highest (5 % level).
-    at_end: "smallest" or "largest" if the place is within 1 % of the range from that x tried: the optimum may lie beyond.
+    at_end: "smallest" or "largest" if the place is within 1 % of the range from that x: the optimum may lie beyond.
     x, mean, low, high: the curve (401,) with its pointwise 95 % band, in the scores' units.
     """
 
