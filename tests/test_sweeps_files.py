@@ -116,7 +116,6 @@ STAGES: dict[str, list[Stage]] = {
         searched("fine", 20, best_of("coarse", widen=3), sampler="tpe", batch=10),
         confirmed("fine", cycles(4)),
     ],
-    "lambda_tpe": [searched("tpe", 40, log(1e-5, 1e-1), sampler="tpe", batch=10)],
     "networks": [
         networks("3layer", "3layer_bn", "9layer", "9layer_bn"),
         grid_with_test("he", ["model=9layer", "model.init.scheme=he"], seed=FIVE_SEEDS),
@@ -222,7 +221,6 @@ JOBS: dict[str, list[tuple[int, int]]] = {
     "sensitivity_3layer": [(30, 2)],
     "init_sensitivity": [(48, 2)],
     "lambda_search": [(20, 1), (20, 2), (5, 4)],
-    "lambda_tpe": [(40, 2)],
     "networks": [(20, 2), (5, 2)],
     "gelisgen2019_networks": [(20, 4)],
     "course_e_networks": [(12, 2)],
