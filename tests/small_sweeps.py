@@ -89,11 +89,13 @@ def assert_same_sweep(got: Path, expected: Path, stages: Sequence[str]) -> None:
         trials, others = trials_of(got, stage), trials_of(expected, stage)
         assert [trial.number for trial in trials] == list(range(len(others)))
         assert {trial.state for trial in trials} == {TrialState.COMPLETE}
-        assert [(t.params, t.values, t.distributions) for t in trials] == [
-            (t.params, t.values, t.distributions) for t in others
-        ]
+        told, other_told = (
+            [(t.params, t.values, t.distributions, t.intermediate_values) for t in own] for own in (trials, others)
+        )
+        assert told == other_told
+        assert [timeless(t) for t in trials] == [timeless(t) for t in others]
         jobs = job_folders(got, stage)
-        assert [job.name for job in jobs] == [str(trial.number) for trial in trials]
+        assert [job.name for job in jobs] == [name for trial in trials for name in trial.user_attrs["folders"]]
         for job in jobs:
             other = expected / stage / job.name
             assert {path for path in file_hashes(job) if not LEFT_BY_A_KILL.match(Path(path).name)} == set(
@@ -101,6 +103,10 @@ def assert_same_sweep(got: Path, expected: Path, stages: Sequence[str]) -> None:
             )
             assert config_of(job) == config_of(other)
             assert_same_run(job, other)
+
+
+def timeless(trial: FrozenTrial) -> dict[str, Any]:
+    return {key: value for key, value in trial.user_attrs.items() if key != "seconds"}
 
 
 def job_folders(folder: Path, stage: str) -> list[Path]:

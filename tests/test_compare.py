@@ -97,7 +97,7 @@ def test_conditions(tmp_path: Path) -> None:
     assert "53.99" not in text
     assert "54.00 ± 1.41 % (n = 4)" in text
     line = mistake(call(main, ("nets::model ==", "nets"), tmp_path))
-    assert line.startswith("nets::model ==: 'model ==': cannot be read (")
+    assert line.startswith("nets: 'model ==' cannot be read (")
     line = mistake(call(main, ("nets::model == 'x'", "nets"), tmp_path))
     assert line == "nets::model == 'x': none of the 8 runs is so"
     line = mistake(call(main, ("nets::lam < 1", "nets"), tmp_path))

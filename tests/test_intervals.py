@@ -241,7 +241,7 @@ def test_a_condition_leaves_combinations_out() -> None:
     for where, fault in {
         "lam > 1": "stage grid: where=lam > 1: none of 4 combinations is so",
         "lamb > 1": "stage grid: where: lamb: there is no such column; did you mean lam?",
-        "lam >": "stage grid: where 'lam >': cannot be read",
+        "lam >": "stage grid: where: 'lam >' cannot be read",
     }.items():
         with pytest.raises(UserError, match=f"^{re.escape(fault)}"):
             space(stage_of("grid", params=params, where=where), Found())

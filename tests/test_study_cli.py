@@ -55,7 +55,7 @@ def test_the_list_of_all_studies(tmp_path: Path) -> None:
     lines = [" ".join(line.split()) for line in out.splitlines()]
     assert "9 layers, batch norm, sigma 0.001 test accuracy 49.17 ± 1.37 % (n = 5)" in lines
     assert "9 layers, batch norm, final loss training loss 1.108" in lines
-    assert lines[-1] == "660 runs"
+    assert lines[-1] == "1,000 runs"
     assert "25 runs   " in out
 
 

@@ -28,7 +28,8 @@ MISTAKES: dict[tuple[str, ...], str] = {
     ("model=3layer,4layer",): f"model=4layer: there is no such choice; there are {MODELS}; {OWN_MODEL}",
     ("sweeps=smok",): f"sweeps=smok: there is no such choice; there are {SWEEPS}; {OWN_SWEEP}",
     ("sweeps=smoke", "lam=0.1"): "lam: stage coarse sets it for each trial; leave it out",
-    ("sweeps=smoke", "seed=1"): "seed: stage confirm sets it for each trial; leave it out",
+    (stages_argument(COARSE, "name:again,budget:['seed=1'],confirm:{from:coarse}"),): "seed: stage again sets it for "
+    "each trial; leave it out",
     ("sweeps=init_sensitivity", "model=3layer"): "model: stage grid sets it for each trial; leave it out",
     ("sweeps=smoke", "batch_size=20,50"): "batch_size=20,50: this sweep has stages that say what is searched; "
     "give one value",

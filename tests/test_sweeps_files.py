@@ -123,7 +123,6 @@ STAGES: dict[str, list[Stage]] = {
         grid_with_test("fine", cycles(1), test=False, lam=around_optimum("coarse", steps=5)),
         confirmed("fine", by="curve"),
     ],
-    "lambda_tpe": [searched("tpe", 40, log(1e-5, 1e-1), sampler="tpe", batch=10)],
     "networks": [
         networks("3layer", "3layer_bn", "9layer", "9layer_bn"),
         grid_with_test("he", ["model=9layer", "model.init.scheme=he"], seed=FIVE_SEEDS),
@@ -237,7 +236,6 @@ JOBS: dict[str, list[tuple[int, int]]] = {
     "sensitivity_3layer": [(30, 2)],
     "init_sensitivity": [(48, 2)],
     "lambda_search": [(8, 1), (5, 1), (5, 2)],
-    "lambda_tpe": [(40, 2)],
     "networks": [(20, 2), (5, 2)],
     "gelisgen2019_networks": [(20, 4)],
     "course_e_networks": [(12, 2)],

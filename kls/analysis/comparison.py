@@ -109,7 +109,7 @@ def read_sides(texts: Sequence[str], folder_of: Callable[[str], Path]) -> list[S
         folder = folder_of(name)
         runs = read[folder] = read.get(folder) or read_runs([folder])
         if condition:
-            mask = matching(runs.frame, condition, shortened(text))
+            mask = matching(runs.frame, condition, shortened(name))
             if not mask.any():
                 raise UserError(f"{shortened(text)}: none of the {len(runs.frame):,} runs is so")
             runs = runs.chosen(mask)

@@ -27,11 +27,12 @@ FEWEST_PLACES = 5  # values of a setting of a curve that is shown, or chosen by
 _TAILS = [(1.0 - LEVEL) / 2, (1.0 + LEVEL) / 2]
 _DRAWS = 2000
 _POINTS = 401  # of the curve, between the smallest and the largest value tried
+_AT_END = 4  # points from an end
 _HALF_WIDTH = 1.6  # of the basis functions' domain, in half ranges of x
 _FREQUENCIES = np.pi * np.arange(1, 41) / (2.0 * _HALF_WIDTH)
 _SHORTEST, _LONGEST, _N_LENGTHS = 0.1, 3.0, 12  # length-scales, in half ranges of x
-_SMOOTH = 1.4  # decades: the shortest length-scale in a logarithm, but no more than
-_SMOOTHEST = 0.7  # half ranges
+_SMOOTH = 1.0  # decade: the shortest length-scale in a logarithm, but no more than
+_SMOOTHEST = 0.5  # half ranges
 _AMPLITUDES = np.geomspace(0.3, 300.0, 14)[:, None]  # standard deviations of the curve over that of a run
 _CONSTANT = 1e3
 
@@ -41,7 +42,7 @@ class Optimum:
     """The place of the highest score with its 95 % interval, in units of x, and the curve through all scores.
 
     flat: smallest and largest x around the place at which the curve cannot be told from the highest (5 % level).
-    at_end: "smallest" or "largest" if the place is that of the x tried, so that the optimum may lie beyond.
+    at_end: "smallest" or "largest" if the place is within 1 % of the range from that x: the optimum may lie beyond.
     x, mean, low, high: the curve (401,) with its pointwise 95 % band, in the scores' units.
     """
 
@@ -74,7 +75,8 @@ def optimum(x: np.ndarray, scores: pd.DataFrame | pd.Series[float] | np.ndarray,
     place = Interval(centre, min(float(ends[0]), centre), max(float(ends[1]), centre))
     lower = np.flatnonzero((curves >= curves[highest]).mean(axis=1) < 1.0 - LEVEL)
     first, last = lower[lower < highest].max(initial=-1) + 1, lower[lower > highest].min(initial=_POINTS) - 1
-    flat, end = (float(fit.grid[first]), float(fit.grid[last])), {0: "smallest", _POINTS - 1: "largest"}.get(highest)
+    flat = (float(fit.grid[first]), float(fit.grid[last]))
+    end = "smallest" if highest < _AT_END else "largest" if highest >= _POINTS - _AT_END else None
     return Optimum(place, flat, end, fit.grid, *fit.scores(np.vstack([middle, np.quantile(curves, _TAILS, axis=1)])))
 
 

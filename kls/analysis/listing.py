@@ -132,7 +132,8 @@ class Entry:
         stage = _telling(self._record)
         if stage is None or stage.best is None:
             return None
-        alone = not (stage.seeds or {*SEEDS} & stage.params.keys())  # then each run is a group, and the record says which is the best
+        # Where each run is a group the record says which is the best.
+        alone = not (stage.seeds or {*SEEDS} & stage.params.keys())
         folder = self._inside(stage.name, *([str(stage.best.trial)] if alone else []))
         if folder is None:
             return None

@@ -43,7 +43,7 @@ def matching(frame: pd.DataFrame, text: str, given: str = "--where") -> pd.Serie
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         reason = error.msg if isinstance(error, SyntaxError) else str(error) or "too deeply nested"
         example = "an example: lam < 0.01 and hidden == [50, 50]"
-        raise UserError(f"{given} {shortened(repr(text))}: cannot be read ({shortened(reason)}); {example}") from None
+        raise UserError(f"{given}: {shortened(repr(text))} cannot be read ({shortened(reason)}); {example}") from None
 
 
 def matching_points(points: Sequence[Mapping[str, Any]], text: str, given: str) -> list[bool]:

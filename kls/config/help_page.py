@@ -30,7 +30,8 @@ _LAUNCHERS = {
 }
 _SWEEPS = """
     python -m kls.train --multirun sweeps=lambda_search model=9layer_bn data=cifar10     search lam, coarse to fine
-    python -m kls.train --multirun model=3layer,9layer 'lam=choice(1e-3,1e-2)'           a grid
+    python -m kls.train --multirun model=3layer,9layer 'lam=choice(1e-3,1e-2)' repeats=3  a grid, 3 seeds each
+    python -m kls.train --multirun 'lam=tag(log,interval(1e-5,1e-1))' trials=30          a search by TPE
     python -m kls.train --multirun sweeps=lambda_search dry_run=true                     what would run, and how long
 """
 _FLAGS = """

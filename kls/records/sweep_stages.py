@@ -72,8 +72,8 @@ class Stage(BaseModel):
     """One stage; its runs are in the folder of its name. edge: a sentence for each best value at the end of a range.
 
     best, runs (how many have which status): when it has ended. So are optimum, of a stage with one searched number, and
-    importances, of several settings: for each of Optuna's evaluators a share for each setting. trials: how many; seeds: of
-    the runs of each, none where the settings say it.
+    importances, of several settings: for each of Optuna's evaluators a share for each setting. trials: how many; seeds:
+    of the runs of each, none where the settings say it.
     """
 
     name: Text

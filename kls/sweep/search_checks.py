@@ -20,7 +20,7 @@ from kls.sweep.corner_points import corner_points
 from kls.sweep.found import Found
 from kls.sweep.population_launcher import check_launcher
 from kls.sweep.search_space import as_text
-from kls.sweep.stages import Stage
+from kls.sweep.stages import Stage, sets
 
 LARGEST_BATCH = 100  # trials that any sampler is asked for: Optuna looks through all that are under way for each
 
@@ -44,8 +44,8 @@ class SearchChecks:
             raise UserError(f"pruning.rule={rule}: all stages score the test set, and those that do are never pruned")
         found = []
         for stage in self.stages:
-            given = {argument.split("=", 1)[0].lstrip("+~") for argument in (*self.fixed, *stage.budget)}
-            clash = given & (set(stage.searched) | ({"seed"} if stage.n_seeds > 1 else set()))
+            clash = {sets(override) for override in (*self.fixed, *stage.budget)} & set(stage.searched)
+            clash |= {"seed"} & set(map(sets, stage.budget)) if stage.gives_seeds else set()
             if clash:
                 raise UserError(f"{min(clash)}: stage {stage.name} sets it for each trial; leave it out")
             points = [self._settings(stage, point) for point in corner_points(stage, self.stages)]
@@ -70,7 +70,8 @@ class SearchChecks:
         """Overrides that all jobs of a stage share."""
         quiet = ["progress=false"]
         quiet += ["pruning.rule=null"] if self._scores_test(stage) else ["evaluation.test=false", "plots=false"]
-        return [*self.fixed, *stage.budget, *quiet]
+        fixed = [o for o in self.fixed if not (stage.gives_seeds and sets(o) == "seed")]
+        return [*fixed, *stage.budget, *quiet]
 
     def _condition(self, stage: Stage) -> None:
         """Raises UserError where the condition on a stage's combinations cannot be read, or leaves none."""

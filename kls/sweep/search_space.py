@@ -1,4 +1,4 @@
-"""Between this project's stages and the override language of Hydra and hydra-optuna-sweeper."""
+"""Between this project's stages, the override language of Hydra and the distributions of Optuna."""
 
 from __future__ import annotations
 

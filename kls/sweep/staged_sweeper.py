@@ -1,4 +1,4 @@
-"""Hydra's sweeper of this project: runs a search in stages, each one study of hydra-optuna-sweeper."""
+"""Hydra's sweeper of this project: runs a search in stages, each one study of Optuna."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from omegaconf import DictConfig
 
 @dataclass
 class StagedSweeperConfig:
-    """hydra.sweeper: the stages (see kls/sweep/stages.py); none makes a grid of the command line's lists."""
+    """hydra.sweeper: the stages (see kls/sweep/stages.py); none makes one of what is typed."""
 
     _target_: str = "kls.sweep.staged_sweeper.StagedSweeper"
     stages: list[Any] = field(default_factory=list)

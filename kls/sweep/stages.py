@@ -158,7 +158,7 @@ class Stage(Group):
             raise ValueError("a stage has params or points, or confirm")
         listed = [p.values is not None or p.steps is not None for p in self.params.values()]
         self._check_points()
-        if self.n_seeds > 1 and "seed" in self.searched:
+        if self.gives_seeds and "seed" in self.searched:
             raise ValueError("repeats give the seeds: leave seed out of what is searched")
         if self.confirm and self.repeats != 1:
             raise ValueError(f"repeats={self.repeats}: confirm says by seeds how often each is run")
@@ -193,6 +193,11 @@ class Stage(Group):
     def listed(self, name: str) -> list[Any] | None:
         """The values of a setting that it lists; None of an interval."""
         return self.points[name] if name in self.points else self.params[name].values
+
+    @property
+    def gives_seeds(self) -> bool:
+        """Whether it says the seeds of its runs, rather than the settings."""
+        return self.n_seeds > 1 or self.confirm is not None
 
     @property
     def n_seeds(self) -> int:
