@@ -98,6 +98,7 @@ def test_the_picture_of_costs() -> None:
     """Names overlap neither each other nor a mark; marks of one cost stand side by side."""
     cost = {"lambda_search": 130.0, "tpe": 130.0, "gp": 130.0, "halving": 120.0, "repeated_grid": 120.0, "x2019": 600.0}
     ways = [Way(name, c, 0.05 * (i + 1), 0.2 * (i + 1), i == 5) for i, (name, c) in enumerate(cost.items())]
+    ways[3] = ways[3]._replace(high=0.02)  # below the mean, which few plays make
     figure = figure_of(plot_costs, [("3layer_bn", ways), ("9layer_bn", [ways[0]._replace(mean=0.0, high=0.0)])])
     assert legend_of(figure) == ["other: mean", "published: mean", "up to the 95th percentile"]
     first, second = figure.axes
@@ -109,6 +110,11 @@ def test_the_picture_of_costs() -> None:
     marks = [mark for mark in marks if np.isfinite(mark).all()]
     assert sorted(y for _, y in marks) == pytest.approx([0.05 * (i + 1) for i in range(6)])
     assert all(not box.contains(*first.transData.transform(mark)) for box in boxes.values() for mark in marks)
+    lines = [first.transData.transform(line.get_xydata()) for line in first.get_lines() if len(line.get_xydata()) == 2]
+    assert len(lines) == 6
+    for (x, low), (_, high) in lines:
+        heights = np.linspace(low, high, 50)
+        assert not any(box.contains(x, height) for box in boxes.values() for height in heights)
     x = sorted(x for x, _ in marks)
     assert all(a < b for a, b in pairwise(x))
     assert x[-1] == pytest.approx(600.0)

@@ -65,7 +65,7 @@ def _draw(axes: Axes, ways: Sequence[Way]) -> None:
     for before, after in pairwise(order):
         x[after] = max(x[after], x[before] + _APART / inches)
     spots = np.stack([axes.transData.transform(np.stack([10.0**x, ends[:, i]], axis=1)) for i in (0, 1)], axis=1) / dpi
-    taken = np.stack([spots[:, 0] - _MARK, spots[:, 1] + (_MARK, _GAP)], axis=1)
+    taken = np.stack([spots.min(axis=1) - _MARK, spots.max(axis=1) + _MARK], axis=1)
     inside = axes.bbox.get_points() / dpi
     for i in order:
         colour, sign, _ = _LOOKS[ways[i].published]

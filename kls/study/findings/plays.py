@@ -62,7 +62,7 @@ def plays(finding: PlayedWays, found: pd.DataFrame, context: Context) -> tuple[s
     )
     name = f"{context.stem}plays.png"
     plot_costs(panels, context.folder / name, _TITLE, FORMATS)
-    caption = f"{_TITLE}: marks are means of {n:,} plays, lines reach to the 95th percentile. Left and low is better."
+    caption = f"{_TITLE}: marks are means of {n:,} plays, lines reach to the 95th percentile; 0.01 stands for less."
     picture = Picture(name, caption, "Regret of ways of searching against their epochs", context.folder)
     table = TableBlock(rows_table(rows, ["network", "way"]))
     return " ".join(sentences), [Paragraph(f"{_TITLE}:"), table, Paragraph(_NOTE, "note"), picture]
