@@ -133,7 +133,7 @@ class _Runs:
         length = min(length for _, length in ended)
         pruned = length < self._length
         by_epoch = {length: mean} if pruned else {}
-        return Outcome(mean, dict(zip(seeds, scores, strict=True)), pruned, by_epoch, facts)
+        return Outcome(mean, pruned, by_epoch, facts)
 
 
 def _halved(reports: np.ndarray) -> np.ndarray:

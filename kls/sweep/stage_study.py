@@ -17,13 +17,12 @@ ENDED = (TrialState.COMPLETE, TrialState.FAIL, TrialState.PRUNED)
 class Outcome:
     """What came of a trial.
 
-    score: in the objective's units, the mean over its seeds; None where a run failed. scores: of each seed. pruned: the
-    scores are those of the moment at which a run was dropped. by_epoch: the mean scores at whole epochs. facts: what
-    else is to be known, as JSON has it.
+    score: in the objective's units, the mean over its seeds; None where a run failed. pruned: the score is that of the
+    moment at which a run was dropped. by_epoch: the mean scores at whole epochs. facts: what else is to be known, as
+    JSON has it; the seeds and the score of each among it.
     """
 
     score: float | None
-    scores: Mapping[int, float] = field(default_factory=dict)
     pruned: bool = False
     by_epoch: Mapping[int, float] = field(default_factory=dict)
     facts: Mapping[str, Any] = field(default_factory=dict)

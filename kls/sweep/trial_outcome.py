@@ -27,8 +27,7 @@ def outcome(folders: Sequence[Path], objective: str) -> Outcome:
     by_epoch = _by_epoch(runs, objective)
     if pruned:
         by_epoch |= {ceil(max(float(m["epochs"]) for m in metrics)): score}
-    by_seed = dict(zip(map(_seed, metrics), scores, strict=True))
-    return Outcome(score, by_seed, pruned, by_epoch, _facts(folders, metrics, scores))
+    return Outcome(score, pruned, by_epoch, _facts(folders, metrics, scores))
 
 
 def ended(folders: Sequence[Path]) -> bool:
