@@ -104,7 +104,7 @@ def test_a_run_has_one_draw_and_a_seed_one_effect() -> None:
     ("name", "epochs"),
     [
         ("straathof2019", 600), ("perrot2024", 1000), ("gelisgen2019", 400), ("jarvers2023", 200), ("course_e", 1000),
-        ("lambda_search", 150), ("lambda_search_before", 600), ("tpe", 150), ("halving", 160), ("halving_grid", 160),
+        ("lambda_search", 140), ("lambda_search_before", 600), ("tpe", 140), ("halving", 160), ("halving_grid", 160),
         ("repeated_grid", 140),
     ],
 )  # fmt: skip
@@ -179,7 +179,7 @@ def test_plays_depend_on_their_number_and_way_alone() -> None:
     whole = plays.play_all({"net": found}, {"tpe": plan}, "lam", 3, jobs=1)
     assert whole == rows
     assert list(rows[0]) == [*names.PLAY_COLUMNS]
-    assert (rows[0]["way"], rows[0]["seeds"], rows[0]["epochs"], rows[0]["low"]) == ("tpe", 10, "150", "nan")
+    assert (rows[0]["way"], rows[0]["seeds"], rows[0]["epochs"], rows[0]["low"]) == ("tpe", 10, "140", "nan")
 
 
 def make_table(folder: Path, lams: int = 5, seeds: int = 2, status: str = names.FINISHED) -> Path:

@@ -3,7 +3,7 @@
 Gaussian-process regression with a Matérn kernel (nu = 7/2): Rasmussen & Williams, Gaussian Processes for Machine
 Learning (2006), in the reduced-rank form of Solin & Särkkä, Statistics and Computing 30 (2020). Length-scale,
 amplitude and noise have flat priors of their logarithms and are averaged over by their posterior probability. Scores
-are taken to be smooth over a decade of a setting that is searched on a logarithmic scale: curves with shorter
+are taken to be smooth over more than a decade of a setting that is searched on a logarithmic scale: curves with shorter
 length-scales follow the noise, and a search that goes by them finds worse values (`kls study questions`).
 """
 
@@ -31,8 +31,8 @@ _AT_END = 4  # points from an end
 _HALF_WIDTH = 1.6  # of the basis functions' domain, in half ranges of x
 _FREQUENCIES = np.pi * np.arange(1, 41) / (2.0 * _HALF_WIDTH)
 _SHORTEST, _LONGEST, _N_LENGTHS = 0.1, 3.0, 12  # length-scales, in half ranges of x
-_SMOOTH = 1.0  # decade: the shortest length-scale in a logarithm, but no more than
-_SMOOTHEST = 0.5  # half ranges
+_SMOOTH = 1.2  # decades: the shortest length-scale in a logarithm, but no more than
+_SMOOTHEST = 0.6  # half ranges
 _AMPLITUDES = np.geomspace(0.3, 300.0, 14)[:, None]  # standard deviations of the curve over that of a run
 _CONSTANT = 1e3
 

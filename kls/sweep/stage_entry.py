@@ -13,7 +13,7 @@ import optuna
 from optuna.importance import BaseImportanceEvaluator, FanovaImportanceEvaluator, PedAnovaImportanceEvaluator
 
 from kls.analysis.curve import Optimum
-from kls.analysis.wording import number, score_name, unit
+from kls.analysis.wording import counted, number, score_name, unit
 from kls.config.flat_settings import SEEDS
 from kls.records import names
 from kls.records.run_folder import RunFolder
@@ -36,7 +36,7 @@ def begun(stage: Stage, n_trials: int, seeds: Sequence[int], ranges: Mapping[str
     """The entry of a stage that begins. seeds: of each trial; none where the settings say it."""
     searched = "; ".join(f"{name} {found.words}" for name, found in ranges.items())
     each = f", each with {stage.n_seeds} seeds" if stage.n_seeds > 1 else ""
-    log.info("stage %s: %d trials%s; %s", stage.name, n_trials, each, searched)
+    log.info("stage %s: %s%s; %s", stage.name, counted(n_trials, "trial"), each, searched)
     return {
         "name": stage.name,
         "trials": n_trials,
