@@ -102,24 +102,23 @@ def test_every_map_of_a_colour_picture() -> None:
     assert {row.tobytes() for row in got} == expected
 
 
-def test_index_maps_name_the_source_pixel_or_minus_one() -> None:
-    maps = Augmentation(reach=1).index_maps(SHAPE)
-    assert maps.shape == (18, 9)
-    pixels = np.append(PICTURE.ravel(), 0.0)
-    assert sorted(pixels[m].tolist() for m in maps[:9]) == sorted(MOVES.values())
-
-
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_each_picture_of_a_batch_takes_its_own_map(dtype: type) -> None:
-    rng = np.random.default_rng(3)
+def test_each_picture_of_a_batch_takes_its_own_view(dtype: type) -> None:
+    rng, augmentation = np.random.default_rng(3), Augmentation(0.5, 0.8, 1)
     x = rng.standard_normal((200, 9)).astype(dtype)
-    choice = Augmentation(0.5, 0.8, 1).draw(rng, 200)
-    augmentation = Augmentation(0.5, 0.8, 1)
-    maps = augmentation.index_maps(SHAPE)
+    choice = augmentation.draw(rng, 200)
     got = applied(augmentation, x, choice)
     assert got.dtype == dtype
-    for i, row in enumerate(maps[choice]):
-        assert np.array_equal(got[i], np.where(row >= 0, x[i][row], 0.0))
+    for picture, view, seen in zip(x.reshape(-1, *SHAPE), choice, got, strict=True):
+        flip, dy, dx = np.unravel_index(view, (2, 3, 3))  # a view begins dy - 1 pixels lower, so its pixels move up
+        assert np.array_equal(seen, moved(picture[:, :, ::-1] if flip else picture, 1 - dy, 1 - dx).ravel())
+
+
+def test_batches_of_other_sizes_and_types_follow() -> None:
+    augmenter, rng = Augmenter(Augmentation(1.0, 1.0, 1), SHAPE), np.random.default_rng(4)
+    for n, dtype in ((5, np.float64), (3, np.float64), (3, np.float32), (5, np.float64)):
+        x, choice = rng.standard_normal((n, 9)).astype(dtype), rng.integers(0, 18, n)
+        assert np.array_equal(augmenter.applied(x, choice), applied(augmenter.augmentation, x, choice))
 
 
 @pytest.mark.parametrize(("share", "n"), [(0.0, 0), (0.1, 150), (0.3, 450), (1.0, 1500)])

@@ -16,11 +16,10 @@ from pathlib import Path
 from kls.config import build
 from kls.config.settings import Settings
 from kls.core.architecture import Architecture
-from kls.core.augmentation import n_views
+from kls.core.augmentation import BLOCK_ROWS
 from kls.errors import UserError
 from kls.records.memory import memory_limit
 
-OF_A_VIEW = 17  # bytes for a number of an example, as in kls.core.augmentation: where it is taken from, and whether
 EVALUATED_ROWS = 1000  # at once, as in kls.core.evaluation
 HISTORY_ROW = 1500, 250  # bytes of a row of the history in memory and in its file
 FILES = 500_000  # bytes of a run's pictures, logs and settings
@@ -121,8 +120,9 @@ def _of_views(settings: Settings) -> int:
     axes = 0 if data.projection is None else 3 * 8 * sizes.features**2 + inputs
     reaches = [own.reach for own in (data.augmentation, data.test_augmentation) if own.is_on]
     reaches += [] if settings.ensemble.reach is None else [settings.ensemble.reach]
-    views = max(map(n_views, reaches), default=0) * sizes.features * OF_A_VIEW
-    return axes + views
+    side = max(math.isqrt(sizes.features // 3), 1)  # of a picture of three colours; others have less of a frame
+    framed = max(((1 + 2 * reach / side) ** 2 for reach in reaches), default=0.0)
+    return axes + int(framed * max(BLOCK_ROWS, settings.batch_size) * sizes.features * _itemsize(settings))
 
 
 def _network(settings: Settings, members: int) -> int:

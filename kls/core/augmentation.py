@@ -1,4 +1,4 @@
-"""Horizontal flips and translations of pictures, as index maps into a flattened picture.
+"""Horizontal flips and translations of pictures.
 
 A translated picture's uncovered pixels are 0, which for standardised inputs is the mean pixel of the
 training split.
@@ -27,32 +27,13 @@ class Augmentation:
         return self.flip > 0.0 or (self.translate > 0.0 and self.reach > 0)
 
     def draw(self, rng: np.random.Generator, n: int) -> np.ndarray:
-        """For n pictures, the row of ``index_maps`` that each one takes, shape (n,)."""
+        """For n pictures, the view that each one takes, shape (n,): by flip, then rows, then columns of the shift."""
         side = 2 * self.reach + 1
         flipped = rng.random(n) < self.flip
         moved = rng.random(n) < self.translate
         shifts = rng.integers(0, side * side, n)
         unmoved = self.reach * side + self.reach
         return flipped * side * side + np.where(moved, shifts, unmoved)
-
-    def index_maps(self, image_shape: tuple[int, int, int]) -> np.ndarray:
-        """For each flip and shift, which flat source pixel fills each flat pixel: (n_views, d).
-
-        image_shape: (channels, height, width). -1 stands for an uncovered pixel.
-        """
-        channels, height, width = image_shape
-        source = np.full((channels, height + 2 * self.reach, width + 2 * self.reach), -1, np.intp)
-        inner = slice(self.reach, self.reach + height), slice(self.reach, self.reach + width)
-        source[:, *inner] = np.arange(channels * height * width).reshape(image_shape)
-        offsets = range(2 * self.reach + 1)
-        return np.stack(
-            [
-                flipped[:, dy : dy + height, dx : dx + width].reshape(-1)
-                for flipped in (source, source[:, :, ::-1])
-                for dy in offsets
-                for dx in offsets
-            ]
-        )
 
 
 def n_views(reach: int) -> int:
@@ -61,23 +42,33 @@ def n_views(reach: int) -> int:
 
 
 class Augmenter:
-    """Applies drawn flips and shifts to batches of flattened pictures."""
+    """Applies drawn flips and shifts to batches of flattened pictures of ``image_shape`` (channels, height, width)."""
 
     def __init__(self, augmentation: Augmentation, image_shape: tuple[int, int, int]) -> None:
-        maps = augmentation.index_maps(image_shape)
-        self.augmentation = augmentation
-        self._covered = maps >= 0
-        self._maps = np.maximum(maps, 0)
+        self.augmentation, self._shape = augmentation, image_shape
+        self._framed: np.ndarray | None = None  # pictures (B, C, H + 2 reach, W + 2 reach), framed by uncovered pixels
 
     def apply(self, x: np.ndarray, choice: np.ndarray, out: np.ndarray) -> None:
-        """out (B, d) = the pictures x (B, d), each seen through the map ``choice`` (B,) names."""
-        index = self._maps[choice]
-        index += np.arange(len(x))[:, None] * x.shape[1]
-        np.take(x.reshape(-1), index, out=out, mode="clip")
-        out *= self._covered[choice]
+        """out (B, d) = the pictures x (B, d), each as the view that choice (B,) names: a window of its frame."""
+        (_, height, width), reach = self._shape, self.augmentation.reach
+        flipped, window = np.divmod(choice, n_views(reach) // 2)
+        down, right = np.divmod(window, 2 * reach + 1)
+        framed, seen = self._frame(x), out.reshape(len(x), *self._shape)
+        views = zip(framed, seen, flipped.tolist(), down.tolist(), right.tolist(), strict=True)
+        for picture, view, flip, dy, dx in views:
+            view[:] = (picture[:, :, ::-1] if flip else picture)[:, dy : dy + height, dx : dx + width]
+
+    def _frame(self, x: np.ndarray) -> np.ndarray:
+        """x (B, d) in frames; the buffer is kept, since all batches of a training have one size."""
+        (channels, height, width), reach = self._shape, self.augmentation.reach
+        shape = (len(x), channels, height + 2 * reach, width + 2 * reach)
+        if self._framed is None or self._framed.shape != shape or self._framed.dtype != x.dtype:
+            self._framed = np.zeros(shape, x.dtype)
+        self._framed[:, :, reach : reach + height, reach : reach + width] = x.reshape(len(x), *self._shape)
+        return self._framed
 
     def applied(self, x: np.ndarray, choice: np.ndarray) -> np.ndarray:
-        """All of the pictures x (N, d), as many as there are, each through the map ``choice`` (N,) names."""
+        """All of the pictures x (N, d), as many as there are, each as the view that choice (N,) names."""
         seen = np.empty_like(x)
         for start in range(0, len(x), BLOCK_ROWS):
             rows = slice(start, start + BLOCK_ROWS)

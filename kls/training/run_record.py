@@ -131,9 +131,11 @@ class RunRecord:
         self.best_accuracy = max(best, row[names.VAL_ACCURACY])
         return row[names.VAL_ACCURACY] > best
 
-    def add_final(self, split: str, scores: Scores, k: int) -> None:
-        """Note member k's scores of the final network."""
-        self.metrics |= {names.metric(split, q): float(getattr(scores, q)[k]) for q in names.QUANTITIES}
+    def add_final(self, split: str, scores: Scores | None = None, k: int = 0) -> None:
+        """Note member k's scores of the final network, by default those of the last evaluation."""
+        for q in names.QUANTITIES:
+            key = names.metric(split, q)
+            self.metrics[key] = self.history[-1][key] if scores is None else float(getattr(scores, q)[k])
 
     def add_ensemble(self, split: str, loss: float, accuracy: float) -> None:
         """Note the scores of the ensemble of the member's snapshots."""
@@ -170,8 +172,7 @@ class RunRecord:
 
     def save_pruned(self, step: int, seconds: float, training_seconds: float) -> None:
         """Close the record of a member that is dropped now: its last evaluation is its result on validation."""
-        last = self.history[-1]
-        self.metrics |= {key: last[key] for key in (names.metric("val", q) for q in names.QUANTITIES)}
+        self.add_final("val")
         message = f"fell behind the others by the rule {self.settings.pruning.rule} at step {step}"
         self.save(names.PRUNED, step, seconds, training_seconds, message)
 

@@ -17,7 +17,7 @@ from kls.config import blas, build
 from kls.config.settings import Settings
 from kls.core.evaluation import evaluate
 from kls.core.population import Population
-from kls.data.dataset import DataSet
+from kls.data.dataset import DataSet, Split
 from kls.errors import UserError
 from kls.records import names
 from kls.records.arrays import check_shapes
@@ -206,12 +206,15 @@ class Session:
             record.folder.forget(names.PREVIOUS)
 
     def _score(self) -> None:
-        splits = {"train": self.data.train, "val": self.data.val}
-        if self.jobs[0].settings.evaluation.test:
+        """The final scores; what the last evaluation, at the end of every training, has scored is not scored again."""
+        evaluation, n = self.jobs[0].settings.evaluation, len(self.data.train.x)
+        splits: dict[str, Split | None] = {"train": self.data.train if evaluation.n_train < n else None, "val": None}
+        if evaluation.test:
             splits["test"] = build.test_split(self.jobs[0].settings, self.data)
+        network, lam = self.population.network, self.population.lam
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             for name, split in splits.items():
-                scores = evaluate(self.population.network, split.x, split.y, self.population.lam)
+                scores = None if split is None else evaluate(network, split.x, split.y, lam)
                 for k, i in enumerate(self.population.ids):
                     self.records[i].add_final(name, scores, k)
             if self.snapshots:
