@@ -10,6 +10,7 @@ from typing import Any
 import optuna
 import pytest
 from entry_points import config_of, metrics_of, mistake, train_in
+from optuna.distributions import IntDistribution, distribution_to_json
 from small_sweeps import (
     ALONE,
     FOLDER,
@@ -26,7 +27,7 @@ from small_sweeps import (
 from test_sweep_resume import at_call, interrupt
 
 from kls.core.population import Population
-from kls.records import names
+from kls.records import checked, names
 
 INTERVAL = "lam=tag(log,interval(1e-4,10))"
 
@@ -77,6 +78,27 @@ def test_a_confirmation_takes_other_seeds_than_the_one_given(cifar_root: Path, t
     folder = swept(tmp_path, stages, "seed=1", "model.hidden=[6]")
     assert told(folder, "grid", "seed") == [(1,)]
     assert told(folder, "confirm", "seed") == [(0,), (2,), (3,)]
+
+
+def test_a_confirmation_of_an_older_version_is_taken_up(cifar_root: Path, tmp_path: Path) -> None:
+    """It recorded a trial for each seed; its runs have the same folders."""
+    stages = stages_argument("name:grid,params:{lam:{values:[0.1]}}", "name:confirm,confirm:{from:grid,seeds:2}")
+    folder = swept(tmp_path, stages, "model.hidden=[6]")
+    expected = trials_of(folder, "confirm")[0]
+    path = folder / "confirm" / names.TRIALS
+    (record,) = checked.read_json_twice(path)["trials"]
+    seed = distribution_to_json(IntDistribution(1, 2))
+    older = [
+        record | {"number": i, "value": value, "params": {"lam": 0.1, "seed": i + 1},
+                  "distributions": record["distributions"] | {"seed": seed}}
+        for i, value in enumerate(scores(folder, "confirm"))
+    ]  # fmt: skip
+    checked.write_json_twice(path, {"trials": older})
+    before = [path.stat().st_mtime_ns for path in job_folders(folder, "confirm")]
+    assert sweep_in(tmp_path, "resume=sweep", ALONE, stages).status == 0
+    (again,) = trials_of(folder, "confirm")
+    assert (again.params, again.values, again.user_attrs) == (expected.params, expected.values, expected.user_attrs)
+    assert [path.stat().st_mtime_ns for path in job_folders(folder, "confirm")] == before
 
 
 def test_what_was_typed_is_enough_to_go_on(typed: Path, tmp_path: Path) -> None:

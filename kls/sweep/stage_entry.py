@@ -55,10 +55,9 @@ def ended(
 ) -> Entry:
     """The entry of a stage that has ended, whose trials are in ``found``; folder: with those of its runs."""
     best, trials = found.whole(stage.name)[0], found.trials[stage.name]
-    score = study.trials[best.number].value if len(best.scores) == stage.n_seeds else found.sign * best.value
     searched = [name for name in ranges if name not in SEEDS]
     more: Entry = {
-        "best": {"trial": best.number, "params": best.params, found.objective: score},
+        "best": {"trial": best.number, "params": best.params, found.objective: found.sign * best.value},
         "runs": _statuses(folder, len(study.trials) * stage.n_seeds),
         "status": names.FINISHED,
     }

@@ -50,8 +50,7 @@ class StageRun:
         sampler = ListedPoints(points) if points else sampler_of(stage)
         study = new_study(stage.name, sampler, maximize=self.objective == names.VAL_ACCURACY)
         self._record = TrialRecord(self.folder / names.TRIALS, study, self._storage)
-        self._record.restore(self._known)
-        self._study = study
+        self._record.restore(self._known, len(self.seeds))
         batch = batch_of(stage)
         if warning := startup_warning(stage, batch):
             log.warning(warning)

@@ -70,10 +70,11 @@ class TrialRecord:
             self._copy.add_trial(trials[self._copied])
             self._copied += 1
 
-    def restore(self, outcome_of: Callable[[int], Outcome | None]) -> None:
+    def restore(self, outcome_of: Callable[[int], Outcome | None], n_seeds: int = 0) -> None:
         """Put the recorded trials into the empty study. Those that their runs do not confirm wait to be run again.
 
-        outcome_of: what came of the trial of a number; None if that is not known yet.
+        outcome_of: what came of the trial of a number; None if that is not known yet. n_seeds: of each trial, if the
+        stage says them; older versions recorded one trial a seed then.
         Raises DamageError where the record and its copy are damaged.
         """
         try:
@@ -81,6 +82,8 @@ class TrialRecord:
         except FileNotFoundError:
             return
         try:
+            if n_seeds and any("seed" in record["params"] for record in records):
+                records = [_of_all_seeds(record, number) for number, record in enumerate(records[::n_seeds])]
             for record in records:
                 self._study.add_trial(_trial(record, outcome_of(int(record["number"]))))
                 self._written.append(record)
@@ -96,6 +99,11 @@ def _record(trial: FrozenTrial) -> dict[str, Any]:
         "distributions": {name: distribution_to_json(d) for name, d in trial.distributions.items()},
         "system_attrs": trial.system_attrs,
     }
+
+
+def _of_all_seeds(record: dict[str, Any], number: int) -> dict[str, Any]:
+    kept = {key: {k: v for k, v in record[key].items() if k != "seed"} for key in ("params", "distributions")}
+    return record | kept | {"number": number, "value": None}
 
 
 def _trial(record: dict[str, Any], found: Outcome | None) -> FrozenTrial:
