@@ -143,7 +143,6 @@ def save(figure: Figure, path: Path, title: str, formats: Sequence[str] = PNG) -
         for kind in formats:
             file = io.BytesIO()
             figure.savefig(file, format=kind, metadata=_METADATA[kind])
-            figure.set_layout_engine("none")  # the next ones take what this one has laid out
             content = _with_palette(file) if kind == "png" and not figure.images else file.getvalue()
             write_bytes(path.with_suffix(f".{kind}"), content)
 

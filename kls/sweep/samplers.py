@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -98,6 +99,7 @@ class PointsByTrial(QMCSampler):
         super().__init__(seed=seed, independent_sampler=independent, warn_independent_sampling=False, **arguments)
         self._drawn: list[dict[str, Any]] = []
         self._space: dict[str, BaseDistribution] = {}
+        self._alone = Lock()  # several threads may ask
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
         return dict(study.get_trials(deepcopy=False)[0].distributions) if trial.number else {}
@@ -107,12 +109,13 @@ class PointsByTrial(QMCSampler):
     ) -> dict[str, Any]:
         if not search_space:
             return {}
-        if search_space != self._space:
-            self._drawn, self._space = [], search_space
-            self._counted = optuna.create_study(sampler=self)  # in memory: counts the points
-        while len(self._drawn) <= trial.number:
-            self._drawn.append(super().sample_relative(self._counted, trial, search_space))
-        return self._drawn[trial.number]
+        with self._alone:
+            if search_space != self._space:
+                self._drawn, self._space = [], search_space
+                self._counted = optuna.create_study(sampler=self)  # in memory: counts the points
+            while len(self._drawn) <= trial.number:
+                self._drawn.append(super().sample_relative(self._counted, trial, search_space))
+            return self._drawn[trial.number]
 
 
 class AllCombinations(BruteForceSampler):
