@@ -91,9 +91,11 @@ def test_a_stage_of_which_every_job_fails(cifar_root: Path, tmp_path: Path) -> N
     again = sweep_in(tmp_path, ALONE, stages, "resume=sweep")
     for outcome in (first, again):
         assert outcome.status == 1
-        told, failure = outcome.err.splitlines()
+        told, *failures = outcome.err.splitlines()
         assert told == "error: stage fine: every trial failed; the logs are in their folders:"
-        assert failure.startswith(f"  {folder}/fine/0: {absent(cifar_root, 1)}")
+        assert [line.startswith(f"  {folder}/fine/{i}: {absent(cifar_root, 1)}") for i, line in enumerate(failures)] == [
+            True, True, True,
+        ]  # fmt: skip
     assert record_of(folder)["status"] == "failed"
     assert [(entry["name"], entry["status"]) for entry in record_of(folder)["stages"]] == [
         ("coarse", "finished"), ("fine", "failed"),
