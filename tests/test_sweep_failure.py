@@ -93,9 +93,8 @@ def test_a_stage_of_which_every_job_fails(cifar_root: Path, tmp_path: Path) -> N
         assert outcome.status == 1
         told, *failures = outcome.err.splitlines()
         assert told == "error: stage fine: every trial failed; the logs are in their folders:"
-        assert [line.startswith(f"  {folder}/fine/{i}: {absent(cifar_root, 1)}") for i, line in enumerate(failures)] == [
-            True, True, True,
-        ]  # fmt: skip
+        for number, line in zip(range(3), failures, strict=True):
+            assert line.startswith(f"  {folder}/fine/{number}: {absent(cifar_root, 1)}")
     assert record_of(folder)["status"] == "failed"
     assert [(entry["name"], entry["status"]) for entry in record_of(folder)["stages"]] == [
         ("coarse", "finished"), ("fine", "failed"),
