@@ -104,7 +104,7 @@ class Found:
         if table.shape[1] < FEWEST_PLACES:
             return None
         x = table.columns.to_numpy(np.float64)
-        return optimum(x, table if len(table) > 1 else table.iloc[0], _log(same, key, x))
+        return optimum(x, table, _log(same, key, x))
 
 
 def _log(stages: Sequence[Stage], key: str, x: np.ndarray) -> bool:

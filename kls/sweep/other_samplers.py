@@ -63,7 +63,19 @@ def _line(error: Exception) -> str:
     return f"{type(error).__name__}: {' '.join(str(error).split())}"
 
 
-class Replayed(BaseSampler):
+class OneByOne(BaseSampler):
+    """Draws each parameter of a trial alone."""
+
+    def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
+        return {}
+
+    def sample_relative(
+        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        return {}
+
+
+class Replayed(OneByOne):
     """One inner sampler for a whole stage, with whatever state it keeps.
 
     It draws for a study of its own, in memory, which asks for the same trials as the stage's and is told the same
@@ -81,14 +93,6 @@ class Replayed(BaseSampler):
         if names.TOLD not in trial.system_attrs:
             n = sum(1 for t in study.get_trials(deepcopy=False) if t.state.is_finished())
             study._storage.set_trial_system_attr(trial._trial_id, names.TOLD, n)
-
-    def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
-        return {}
-
-    def sample_relative(
-        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
-    ) -> dict[str, Any]:
-        return {}
 
     def sample_independent(
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution

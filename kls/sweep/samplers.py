@@ -18,7 +18,7 @@ from optuna.trial import FrozenTrial, TrialState
 from kls.errors import UserError
 from kls.sweep import other_samplers
 from kls.sweep.cma_state import CmaEs
-from kls.sweep.other_samplers import Replayed
+from kls.sweep.other_samplers import OneByOne, Replayed
 from kls.sweep.sampler_checks import check_space
 from kls.sweep.sampler_settings import (
     OtherSettings,
@@ -33,19 +33,11 @@ from kls.sweep.search_space import trial_value
 from kls.sweep.stages import Stage
 
 
-class ListedPoints(BaseSampler):
+class ListedPoints(OneByOne):
     """Trial number i takes point i: a grid, or settings to be confirmed."""
 
     def __init__(self, points: Sequence[dict[str, Any]]) -> None:
         self.points = points
-
-    def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
-        return {}
-
-    def sample_relative(
-        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
-    ) -> dict[str, Any]:
-        return {}
 
     def sample_independent(
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution

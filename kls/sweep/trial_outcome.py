@@ -12,15 +12,13 @@ from kls.records import names
 from kls.records.run_folder import RunFolder
 from kls.sweep.stage_study import Outcome
 
-FAILED = Outcome(None)
-
 
 def outcome(folders: Sequence[Path], objective: str) -> Outcome:
     """Of a trial whose runs have ended; failed where one of them has no score."""
     runs = [RunFolder(folder) for folder in folders]
     metrics = [run.read_metrics() for run in runs]
     if not all(m.get(names.STATUS) in names.ENDED and objective in m for m in metrics):
-        return FAILED
+        return Outcome(None)
     scores = [float(m[objective]) for m in metrics]
     pruned = any(m[names.STATUS] == names.PRUNED for m in metrics)
     score = fmean(scores)
