@@ -44,7 +44,7 @@ def searched(name: str, trials: int, lam: Parameter, **others: Any) -> Stage:
 
 
 def around_optimum(source: str, steps: int) -> Parameter:
-    rule = AroundOptimum(source=source, rule="around_optimum", factor=10)
+    rule = AroundOptimum(source=source, rule="around_optimum", factor=6)
     return Parameter(narrow=rule, scale="log", steps=steps)
 
 
@@ -120,7 +120,7 @@ STAGES: dict[str, list[Stage]] = {
     ],
     "lambda_search": [
         grid_with_test("coarse", cycles(1), test=False, lam=log(1e-5, 1e-1, steps=8)),
-        grid_with_test("fine", cycles(1), test=False, lam=around_optimum("coarse", steps=5)),
+        grid_with_test("fine", cycles(1), test=False, lam=around_optimum("coarse", steps=6)),
         confirmed("fine", by="curve"),
     ],
     "networks": [
@@ -220,7 +220,7 @@ STAGES: dict[str, list[Stage]] = {
     ],
     "smoke": [
         grid_with_test("coarse", cycles(1), test=False, lam=log(1e-5, 1e-1, steps=6)),
-        grid_with_test("fine", cycles(1), test=False, lam=around_optimum("coarse", steps=5)),
+        grid_with_test("fine", cycles(1), test=False, lam=around_optimum("coarse", steps=6)),
         confirmed("fine", seeds=3, by="curve"),
     ],
 }
@@ -235,7 +235,7 @@ JOBS: dict[str, list[tuple[int, int]]] = {
     "course_e_sensitivity": [(18, 2)],
     "sensitivity_3layer": [(30, 2)],
     "init_sensitivity": [(48, 2)],
-    "lambda_search": [(8, 1), (5, 1), (5, 2)],
+    "lambda_search": [(8, 1), (6, 1), (5, 2)],
     "networks": [(20, 2), (5, 2)],
     "gelisgen2019_networks": [(20, 4)],
     "course_e_networks": [(12, 2)],
