@@ -129,10 +129,14 @@ def _value(value: Any) -> Any:
     return value
 
 
+def _base_sampler(value: Any) -> Any:
+    return check_sampler(value, grid=False)
+
+
 class PartialFixedSettings(SamplerSettings):
     kind = "PartialFixedSampler"
     fixed_params: Annotated[dict[str, Annotated[Any, AfterValidator(_value)]], Field(max_length=100)]
-    base_sampler: Annotated[Any, AfterValidator(lambda value: check_sampler(value, grid=False))]
+    base_sampler: Annotated[Any, AfterValidator(_base_sampler)]
 
     @property
     def base(self) -> SamplerSettings:
