@@ -77,8 +77,8 @@ def test_loading_the_core_loads_no_other_library() -> None:
 
 
 FLOORS = (
-    "core", "records", "data", "config", "plots", "training", "analysis", "report", "export", "sweep", "study", "bench",
-    "api",
+    "core", "records", "data", "config", "plots", "training", "engines", "analysis", "report", "export", "sweep",
+    "study", "bench", "api",
 )  # fmt: skip
 ENTRY_POINTS = {"__main__.py", "train.py", "evaluate.py", "gradcheck.py", "aggregate.py", "compare.py", "list_runs.py"}
 BEFORE_NUMPY = {"__init__.py", "errors.py", "blas_kernels.py"}

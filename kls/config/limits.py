@@ -42,6 +42,19 @@ def require_training(settings: Settings, runs: int = 1, processes: int = 1, max_
     require_memory(_data(settings) + processes * each, what, hint)
 
 
+def members_in(memory: int, settings: Settings, most: int) -> int:
+    """How many networks of these settings one process trains together in so many bytes, at most ``most``.
+
+    Raises UserError where not even one fits.
+    """
+    base = _data(settings) + _of_views(settings)
+    fitting = next((n for n in range(most, 0, -1) if base + _network(settings, n) + _history(settings, n) <= memory), 0)
+    if not fitting:
+        size = readable(base + _network(settings, 1) + _history(settings, 1))
+        raise UserError(f"hydra.launcher.memory: training one network takes about {size}, more than {readable(memory)}")
+    return fitting
+
+
 def require_runs(folder: Path, runs: Iterable[tuple[Settings, int]]) -> None:
     """Raises UserError where the disk of ``folder`` has no room for so many runs of each of these settings."""
     counted = list(runs)

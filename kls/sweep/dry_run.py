@@ -11,11 +11,11 @@ from joblib import cpu_count
 from tabulate import tabulate
 
 from kls.config import blas, build
+from kls.config.launcher_settings import LauncherSettings
 from kls.config.settings import Settings
 from kls.core.evaluation import evaluate
 from kls.core.population import Population
 from kls.errors import UserError
-from kls.sweep.population_launcher import PopulationLauncherConfig
 from kls.sweep.stages import Parameter, Stage
 
 MOST_VALUES = 12
@@ -56,7 +56,7 @@ def _trials(stage: Stage) -> str:
 def _seconds(settings: Settings, trials: int) -> float:
     """With as many populations at once as there are cores, and as large ones as the launcher makes by itself."""
     processes = min(cpu_count(), trials)
-    members = min(-(-trials // processes), PopulationLauncherConfig.max_members)
+    members = min(-(-trials // processes), LauncherSettings().max_members)
     rounds = -(-trials // (processes * members))
     return rounds * estimated_seconds(settings, members)
 

@@ -1,20 +1,21 @@
-"""The composed configurations of a batch of jobs.
+"""The configurations of a batch of jobs.
 
 Hydra composes a job's configuration from its files each time, which takes longer than many a small training.
-Jobs of a sweep mostly differ in single values alone: one of them is composed, and the others are copies of it
-with their own values.
+Jobs of a sweep mostly differ in single values alone: one of them is composed, and takes on the values of the others.
 """
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
-from omegaconf import DictConfig, OmegaConf, open_dict, read_write
+from omegaconf import DictConfig, OmegaConf
+
+SUBFOLDER = "hydra.sweep.subdir"
 
 
 class JobConfigs:
@@ -22,31 +23,37 @@ class JobConfigs:
 
     def __init__(self, loader: ConfigLoader, master: DictConfig) -> None:
         self._loader, self._master = loader, master
-        self._parser = OverridesParser.create()
-        self._composed: dict[tuple[str, ...], DictConfig] = {}
+        self._parse = lru_cache(1000)(OverridesParser.create().parse_override)  # most are all jobs'
+        self._composed: dict[tuple[str, ...], tuple[DictConfig, DictConfig]] = {}
         self._groups = set(master.hydra.runtime.choices)
-        first = OmegaConf.to_container(master.hydra.overrides.hydra)
-        assert isinstance(first, list)
-        self._first = first
 
-    def compose(self, overrides: Sequence[str]) -> DictConfig:
-        """The configuration of one job. Raises what Hydra raises where it cannot be composed."""
-        parsed = self._parser.parse_overrides(list(overrides))
+    def compose(self, overrides: Sequence[str]) -> tuple[DictConfig, DictConfig]:
+        """The settings of one job, until the next is asked for, and the hydra node of one like it.
+
+        Raises what Hydra raises where they cannot be composed.
+        """
+        parsed = list(map(self._parse, overrides))
         if not all(map(_sets_a_value_or_choice, parsed)):
-            return self._loader.load_sweep_config(self._master, list(overrides))
-        values = [o for o in parsed if not self._chooses(o)]
+            return self._load(overrides)
         alike = tuple(o.input_line or "" if self._chooses(o) else o.key_or_group for o in parsed)
         if alike not in self._composed:
-            self._composed[alike] = self._loader.load_sweep_config(self._master, list(overrides))
-            return copy.deepcopy(self._composed[alike])
-        config = copy.deepcopy(self._composed[alike])
-        for override in values:
-            OmegaConf.update(config, override.key_or_group, override.value())
-        with read_write(config.hydra), open_dict(config.hydra):
-            given = config.hydra.overrides
-            given.hydra = [*self._first, *(o.input_line for o in parsed if o.is_hydra_override())]
-            given.task = [o.input_line for o in parsed if not o.is_hydra_override()]
-        return config
+            self._composed[alike] = self._load(overrides)
+            return self._composed[alike]
+        own, hydra = self._composed[alike]
+        for override in parsed:
+            if not (self._chooses(override) or override.is_hydra_override()):
+                OmegaConf.update(own, override.key_or_group, override.value())
+        return own, hydra
+
+    def of_hydra(self, overrides: Sequence[str]) -> tuple[str | None, list[str]]:
+        """The name of a job's folder, if it is given one, and the overrides that are no settings of Hydra's."""
+        parsed = list(map(self._parse, overrides))
+        names = [str(o.value()) for o in parsed if o.key_or_group == SUBFOLDER]
+        return names[-1] if names else None, [o.input_line or "" for o in parsed if not o.is_hydra_override()]
+
+    def _load(self, overrides: Sequence[str]) -> tuple[DictConfig, DictConfig]:
+        config = self._loader.load_sweep_config(self._master, list(overrides))
+        return OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"]), config.hydra
 
     def _chooses(self, override: Override) -> bool:
         """Whether it chooses a file of a group, as model=9layer does."""

@@ -77,7 +77,7 @@ class JobKeeper:
             log.warning("%s; launching what is left again", said)
             return
         for number, job in zip(jobs, returns, strict=True):
-            if job.status is not JobStatus.COMPLETED:
+            if job.status is JobStatus.FAILED:
                 fault = job._return_value
                 if isinstance(fault, OSError | MemoryError):
                     raise fault

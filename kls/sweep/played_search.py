@@ -19,7 +19,6 @@ from kls.sweep.found import Found, means_over_seeds, trials_told
 from kls.sweep.sampler_settings import sampler_settings
 from kls.sweep.samplers import ListedPoints, sampler_of
 from kls.sweep.search_space import distributions
-from kls.sweep.stage_run import batch_of
 from kls.sweep.stage_study import Outcome, new_study, search
 from kls.sweep.stages import Search, Stage
 from kls.training.pruning import behind_top_share
@@ -60,7 +59,7 @@ def play(plan: Search, key: str, draw: Draw, number: int) -> Played:
         own = stage.model_copy(update={"seed": int(entropy.generate_state(1)[0])})
         runs = _Runs(stage, key, draw)
         study = new_study(stage.name, ListedPoints(points) if points else sampler_of(own), maximize=True)
-        search(study, distributions(ranges, points), len(points) or stage.n_trials, batch_of(stage), runs.evaluate)
+        search(study, distributions(ranges, points), len(points) or stage.n_trials, stage.asked_at_once, runs.evaluate)
         found.add(stage, means_over_seeds(trials_told(study.get_trials(deepcopy=False), 1.0)))
         cycles, last = cycles + runs.cycles, stage.name
     confirming = next((stage for stage in plan.stages if stage.confirm), None)

@@ -22,8 +22,6 @@ from kls.sweep.population_launcher import check_launcher
 from kls.sweep.search_space import as_text
 from kls.sweep.stages import Stage, sets
 
-LARGEST_BATCH = 100  # trials that any sampler is asked for: Optuna looks through all that are under way for each
-
 
 class SearchChecks:
     """The checks of one search. ``fixed``: the overrides that all its jobs share."""
@@ -38,7 +36,7 @@ class SearchChecks:
 
         Raises UserError, or Hydra's exception for an unknown key or choice.
         """
-        check_launcher(self.config.hydra.launcher)
+        self.launcher = check_launcher(self.config.hydra.launcher)
         rule = self.config.pruning.rule
         if rule and all(self._scores_test(stage) for stage in self.stages):
             raise UserError(f"pruning.rule={rule}: all stages score the test set, and those that do are never pruned")
@@ -93,15 +91,13 @@ class SearchChecks:
             raise UserError("\n".join(f"{where}{line}" for line in str(error).splitlines())) from None
 
     def _memory(self, settings: Settings, stage: Stage) -> None:
-        launcher = self.config.hydra.launcher
-        together = "max_members" in launcher
-        processes = launcher.get("n_jobs", 1)
-        limits.require_training(
-            settings,
-            min(stage.n_trials, LARGEST_BATCH) * stage.n_seeds,
-            cpu_count() if processes == -1 else processes,
-            launcher.max_members if together else 1,
-        )
+        launcher = self.launcher
+        if launcher.memory is not None:
+            limits.members_in(int(launcher.memory * 2**30), settings, launcher.max_members)
+        elif launcher.engine == "processes":
+            processes = cpu_count() if launcher.n_jobs == -1 else launcher.n_jobs
+            together = min(stage.n_trials, stage.asked_at_once) * stage.n_seeds
+            limits.require_training(settings, together, processes, launcher.max_members)
 
     def _composed(self, stage: Stage, params: dict[str, Any]) -> dict[str, Any]:
         overrides = [*self.job_arguments(stage), *(f"{name}={as_text(value)}" for name, value in params.items())]

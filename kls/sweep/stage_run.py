@@ -23,7 +23,6 @@ from kls.sweep.intervals import Range
 from kls.sweep.job_keeper import JobKeeper
 from kls.sweep.sampler_checks import startup_warning
 from kls.sweep.samplers import ListedPoints, sampler_of
-from kls.sweep.search_checks import LARGEST_BATCH
 from kls.sweep.search_space import as_text, distributions
 from kls.sweep.stage_study import Outcome, new_study, search
 from kls.sweep.stages import Stage
@@ -31,8 +30,6 @@ from kls.sweep.trial_outcome import ended, outcome
 from kls.sweep.trial_storage import TrialRecord
 
 log = logging.getLogger("kls")
-
-LEARNING_BATCH = 10  # trials that a sampler which learns is asked for at once
 
 
 class StageRun:
@@ -51,7 +48,7 @@ class StageRun:
         study = new_study(stage.name, sampler, maximize=self.objective == names.VAL_ACCURACY)
         self._record = TrialRecord(self.folder / names.TRIALS, study, self._storage)
         self._record.restore(self._known, len(self.seeds))
-        batch = batch_of(stage)
+        batch = stage.asked_at_once
         if warning := startup_warning(stage, batch):
             log.warning(warning)
         search(study, distributions(ranges, points), len(points) or stage.n_trials, batch, self._evaluate)
@@ -76,11 +73,6 @@ class StageRun:
             jobs |= {int(f.name): job for f, job in zip(self._folders(trial.number), own, strict=True)}
         self._keeper.run(jobs)
         return [outcome(self._folders(trial.number), self.objective) for trial in trials]
-
-
-def batch_of(stage: Stage) -> int:
-    """How many trials are asked for at once."""
-    return stage.batch or (LEARNING_BATCH if stage.learns else LARGEST_BATCH)
 
 
 def prepared(folder: Path) -> Path:

@@ -18,6 +18,8 @@ from kls.sweep.sampler_settings import check_sampler, learns
 
 LARGEST_LIST = 10_000  # values or steps of a parameter
 MOST_TRIALS = 100_000  # of a stage
+LEARNING_BATCH = 10  # trials that a sampler which learns is asked for at once
+LARGEST_BATCH = 10_000  # that any is asked for: Optuna looks through all that are under way for each
 MOST_REPEATS = 1000
 OF_THE_SWEEP = ("hydra", "sweeps", "resume", "dry_run", "max_failures", "name", *OF_SWEEPS)  # not of one of its jobs
 
@@ -215,6 +217,11 @@ class Stage(Group):
     @property
     def n_runs(self) -> int:
         return self.n_trials * self.n_seeds
+
+    @property
+    def asked_at_once(self) -> int:
+        """How many trials its sampler is asked for before it is told of any."""
+        return self.batch or (LEARNING_BATCH if self.learns else LARGEST_BATCH)
 
     @property
     def curve_key(self) -> str | None:

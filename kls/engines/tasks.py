@@ -1,0 +1,133 @@
+"""What every engine has in common: populations become tasks, which are watched, and lost ones are tried again."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import Counter
+from collections.abc import Collection, Hashable, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from kls.records.lock import sign_of_life
+from kls.training.session import ORPHAN_SECONDS, Job, train
+
+Population = Sequence[Job]
+Errors = dict[Path, Exception]  # by folder of a run
+Task = Hashable
+
+LOOK_SECONDS = 1.0  # between two looks at the tasks
+STOP_SECONDS = 60.0  # that tasks have to write their checkpoints when all is to stop
+
+log = logging.getLogger("kls")
+
+
+class LostError(Exception):
+    """A task's process, node or job died before the task came to its end."""
+
+
+class Engine(Protocol):
+    """Has populations trained by `train_together`, each in a task, some at once."""
+
+    slots: int  # tasks at once
+
+    def submit(self, populations: Sequence[Population]) -> list[Any]:
+        """Their tasks, hashable, in the same order."""
+
+    def wait(self, tasks: Collection[Any], seconds: float) -> Collection[Any]:
+        """Those that have ended, as soon as there are some; none after so many seconds."""
+
+    def result(self, task: Any) -> Errors:
+        """What a task that has ended leaves. Raises LostError; Stopped where a signal asked it to stop."""
+
+    def kill(self, task: Any) -> None:
+        """End a task that shows no life; it is lost."""
+
+    def stop(self, tasks: Collection[Any]) -> None:
+        """Have tasks write their checkpoints and end, which takes at most STOP_SECONDS."""
+
+
+def train_populations(
+    engine: Engine, populations: Sequence[Population], timeout: float, retries: int = 0, most_errors: int | None = None
+) -> Errors:
+    """Train every job; gives the errors of those that failed, by folder.
+
+    timeout: seconds without a sign of life after which a task is killed. retries: of a population whose task is lost.
+    most_errors: where more jobs fail, the rest is stopped, with their checkpoints.
+    Raises OSError or MemoryError, which are no job's own fault, when the others' checkpoints are on disk, and Stopped
+    likewise; UserError where the engine cannot be reached.
+    """
+    found: Errors = {}
+    lost: Counter[Path] = Counter()
+    life = _Life(timeout)
+    life.expect(populations)
+    tasks = dict(zip(engine.submit(populations), populations, strict=True))
+    try:
+        while tasks and (most_errors is None or len(found) <= most_errors):
+            for task in engine.wait(tasks, LOOK_SECONDS):
+                population = tasks.pop(task)
+                try:
+                    found |= _raised(engine.result(task))
+                except LostError as error:
+                    first = population[0].folder
+                    lost[first] += life.has_begun(first)
+                    if lost[first] > retries:
+                        found |= {job.folder: error for job in population}
+                        continue
+                    log.warning("%s: its task was lost (%s); it goes on in another", first, error)
+                    life.expect([population])
+                    tasks[engine.submit([population])[0]] = population
+            for task, population in tasks.items():
+                if life.has_gone(population[0].folder):
+                    log.warning("%s: its task showed no life for %g s and is killed", population[0].folder, timeout)
+                    engine.kill(task)
+    except BaseException:
+        engine.stop(tasks)
+        raise
+    if tasks:
+        engine.stop(tasks)
+    return found
+
+
+def train_together(population: Population) -> Errors:
+    """Train one population; where that fails, gives the error as each job's."""
+    try:
+        train(population, lambda step, total, best: None, ORPHAN_SECONDS)
+    except Exception as error:
+        return dict.fromkeys((job.folder for job in population), error)
+    return {}
+
+
+class _Life:
+    """The signs of life that tasks leave in the folders of their first runs."""
+
+    def __init__(self, timeout: float) -> None:
+        self._timeout = timeout  # seconds of this machine's clock
+        self._before: dict[Path, Any] = {}
+        self._seen: dict[Path, tuple[Any, float]] = {}
+
+    def expect(self, populations: Sequence[Population]) -> None:
+        """Before tasks are submitted: what others have left there is no sign of theirs."""
+        self._before |= {population[0].folder: sign_of_life(population[0].folder) for population in populations}
+
+    def has_begun(self, folder: Path) -> bool:
+        return sign_of_life(folder) != self._before[folder]
+
+    def has_gone(self, folder: Path) -> bool:
+        """Whether a task has begun, and then shown no life for so long."""
+        sign = sign_of_life(folder)
+        if sign is None or sign == self._before[folder]:
+            return False
+        if folder not in self._seen or self._seen[folder][0] != sign:
+            self._seen[folder] = sign, time.monotonic()
+        gone = time.monotonic() - self._seen[folder][1] > self._timeout
+        if gone:
+            del self._seen[folder]  # it is told of once
+        return gone
+
+
+def _raised(errors: Errors) -> Errors:
+    for error in errors.values():
+        if isinstance(error, OSError | MemoryError):
+            raise error
+    return errors
