@@ -34,7 +34,7 @@ class LauncherSettings(Group):
     partition: Word | None = None
     time_limit: Annotated[int, Field(ge=1, le=10**6)] = 60
     array_size: Annotated[int, Field(ge=1, le=10**6)] = 1000
-    sbatch: dict[Word, str | int] = Field(default_factory=dict)
+    sbatch: dict[Word, str | int] | None = None
 
     @property
     def config(self) -> dict[str, Any]:
