@@ -12,11 +12,10 @@ import pytest
 from entry_points import DATA, UNLIKE, arrays_of, assert_same_run, composed, history_of, metrics_of
 from helpers import largest_difference
 from interrupted_training import at_step, terminate
+from trained_populations import errors_of
 
 from kls.config.settings import Settings
 from kls.config.validation import validate
-from kls.engines.processes import Processes
-from kls.engines.tasks import train_populations
 from kls.records import names
 from kls.records.run_folder import RunFolder
 from kls.training.populations import populations
@@ -68,7 +67,7 @@ def go_on(members: list[Settings], parent: Path, processes: int = 1) -> None:
         if not RunFolder(folder).ended:
             jobs.append(Job(member, folder))
     if jobs:
-        assert train_populations(Processes(1), populations(jobs, parent, processes, 40), 60.0) == {}
+        assert errors_of(populations(jobs, parent, processes, 40)) == {}
 
 
 def folders(parent: Path) -> list[Path]:
@@ -213,6 +212,6 @@ def test_two_populations_are_judged_each_by_itself(settings: dict[str, list[Sett
 def test_a_network_alone_is_never_pruned(settings: dict[str, list[Settings]], tmp_path: Path) -> None:
     for member, folder in zip(settings["halving"][:2], folders(tmp_path), strict=False):
         folder.mkdir()
-        assert train_populations(Processes(1), [[Job(member, folder)]], 60.0) == {}
+        assert errors_of([[Job(member, folder)]]) == {}
         assert metrics_of(folder)[names.STATUS] == names.FINISHED
 

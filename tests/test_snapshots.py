@@ -25,11 +25,10 @@ from entry_points import (
 )
 from helpers import plain_forward
 from interrupted_training import interrupted, resumed
+from trained_populations import errors_of
 
 from kls.config import build
 from kls.config.validation import validate
-from kls.engines.processes import Processes
-from kls.engines.tasks import train_populations
 from kls.records import names
 from kls.training.populations import groups
 from kls.training.session import Job
@@ -105,7 +104,7 @@ def test_members_of_a_population_have_their_own(run: Path, tmp_path: Path) -> No
         (tmp_path / str(i)).mkdir()
         jobs.append(Job(validate(composed(*ENSEMBLE, change)), tmp_path / str(i)))
     assert [len(group) for group in groups(jobs)] == [4]
-    assert train_populations(Processes(1), [jobs], 60.0) == {}
+    assert errors_of([jobs]) == {}
     assert {key: metrics_of(tmp_path / "1")[key] for key in KEYS} == pytest.approx(
         {key: metrics_of(run)[key] for key in KEYS}, rel=1e-9
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter
-from collections.abc import Collection, Hashable, Sequence
+from collections.abc import Callable, Collection, Hashable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -48,35 +48,42 @@ class Engine(Protocol):
 
 
 def train_populations(
-    engine: Engine, populations: Sequence[Population], timeout: float, retries: int = 0, most_errors: int | None = None
-) -> Errors:
-    """Train every job; gives the errors of those that failed, by folder.
+    engine: Engine,
+    populations: Sequence[Population],
+    timeout: float,
+    retries: int = 0,
+    on_end: Callable[[Population, Errors], bool] = lambda population, errors: True,
+) -> None:
+    """Train every job.
 
     timeout: seconds without a sign of life after which a task is killed. retries: of a population whose task is lost.
-    most_errors: where more jobs fail, the rest is stopped, with their checkpoints.
+    on_end: called with each population that has ended and the errors of its jobs that failed, by folder; where it gives
+    False, the rest is stopped, with their checkpoints.
     Raises OSError or MemoryError, which are no job's own fault, when the others' checkpoints are on disk, and Stopped
     likewise; UserError where the engine cannot be reached.
     """
-    found: Errors = {}
     lost: Counter[Path] = Counter()
     life = _Life(timeout)
     life.expect(populations)
     tasks = dict(zip(engine.submit(populations), populations, strict=True))
     try:
-        while tasks and (most_errors is None or len(found) <= most_errors):
+        while tasks:
             for task in engine.wait(tasks, LOOK_SECONDS):
                 population = tasks.pop(task)
+                first = population[0].folder
                 try:
-                    found |= _raised(engine.result(task))
+                    errors = _raised(engine.result(task))
                 except LostError as error:
-                    first = population[0].folder
                     lost[first] += life.has_begun(first)
-                    if lost[first] > retries:
-                        found |= {job.folder: error for job in population}
+                    if lost[first] <= retries:
+                        log.warning("%s: its task was lost (%s); it goes on in another", first, error)
+                        life.expect([population])
+                        tasks[engine.submit([population])[0]] = population
                         continue
-                    log.warning("%s: its task was lost (%s); it goes on in another", first, error)
-                    life.expect([population])
-                    tasks[engine.submit([population])[0]] = population
+                    errors = {job.folder: error for job in population}
+                if not on_end(population, errors):
+                    engine.stop(tasks)
+                    return
             for task, population in tasks.items():
                 if life.has_gone(population[0].folder):
                     log.warning("%s: its task showed no life for %g s and is killed", population[0].folder, timeout)
@@ -84,9 +91,6 @@ def train_populations(
     except BaseException:
         engine.stop(tasks)
         raise
-    if tasks:
-        engine.stop(tasks)
-    return found
 
 
 def train_together(population: Population) -> Errors:

@@ -34,7 +34,9 @@ def task(config: DictConfig) -> float:
     if job is not None:
         alone = OmegaConf.is_missing(hydra.job, "num")
         train_alone(job, 0.0 if alone else ORPHAN_SECONDS)
-    return finish(settings, folder)
+    score, text = finish(settings, folder)
+    log.info(text)
+    return score
 
 
 def settings_of(config: DictConfig) -> Settings:
@@ -64,13 +66,12 @@ def job_of(settings: Settings, folder: Path, model: str | None = None) -> Job | 
     return None if ended else Job(settings, folder, model)
 
 
-def finish(settings: Settings, folder: Path) -> float:
-    """Draw the pictures of a trained run, log its summary and give its validation accuracy."""
+def finish(settings: Settings, folder: Path) -> tuple[float, str]:
+    """Draw the pictures of a trained run; gives its validation accuracy, and its summary in lines of text."""
     if settings.plots:
         draw(folder)
     metrics = RunFolder(folder).read_metrics()
-    log.info(summary(settings, metrics, folder))
-    return float(metrics[names.VAL_ACCURACY])
+    return float(metrics[names.VAL_ACCURACY]), summary(settings, metrics, folder)
 
 
 def draw(folder: Path) -> None:

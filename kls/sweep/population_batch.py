@@ -8,12 +8,12 @@ records a job's folder has its overrides and its log.
 from __future__ import annotations
 
 import inspect
-import logging
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+import traceback
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import yaml
 from hydra.core.utils import JobReturn, JobStatus, configure_log, run_job, setup_globals
@@ -23,7 +23,7 @@ from omegaconf import DictConfig, open_dict
 from kls.config import limits
 from kls.config.launcher_settings import LauncherSettings
 from kls.config.settings import Settings
-from kls.engines.tasks import Engine, train_populations
+from kls.engines.tasks import Engine, Errors, Population, train_populations
 from kls.records import names
 from kls.records.atomic import write_text
 from kls.records.run_folder import RunFolder
@@ -32,8 +32,6 @@ from kls.sweep.job_configs import JobConfigs
 from kls.training.populations import populations
 from kls.training.session import Job
 
-log = logging.getLogger("kls")
-
 
 @dataclass
 class _Job:
@@ -41,7 +39,8 @@ class _Job:
     overrides: list[str]
     settings: Settings | None = None
     training: Job | None = None  # what is to be trained, if anything is
-    error: Exception | None = None  # why there is nothing to be told
+    error: Exception | None = None  # why there is no result
+    told: JobReturn | None = None
 
 
 class Launching(Protocol):
@@ -67,23 +66,37 @@ def launch(
             return [_run(launcher, number, overrides) for number, overrides in numbered]
         configs = JobConfigs(launcher.hydra_context.config_loader, launcher.config)
         jobs = [_collected(configs, sweep, number, overrides) for number, overrides in numbered]
-        errors = _train([job.training for job in jobs if job.training is not None], launcher)
-        return [_ended(job, errors) for job in jobs]
+        _train(jobs, launcher)
+        return [job.told or _told(job) for job in jobs]
     finally:
         _log_as_sweep(launcher)
 
 
-def _train(jobs: Sequence[Job], launcher: Launching) -> dict[Path, Exception]:
-    """Train jobs, whose folders lie side by side; gives the errors of those that failed, by folder."""
-    if not jobs:
-        return {}
-    options, folder = launcher.settings, jobs[0].folder.parent
-    engine = engine_of(options, folder)
+def _train(jobs: Sequence[_Job], launcher: Launching) -> None:
+    """Train jobs, whose folders lie side by side; each ends when its population does."""
+    trainings = [job.training for job in jobs if job.training is not None]
+    if not trainings:
+        return
+    options, folder = launcher.settings, trainings[0].folder.parent
     most = options.max_members
     if options.memory is not None:
-        most = min(limits.members_in(int(options.memory * 2**30), job.settings, most) for job in jobs)
-    pieces = populations(jobs, folder, engine.slots, most)
-    return train_populations(engine, pieces, options.worker_timeout, options.retries, launcher.config.max_failures)
+        most = min(limits.members_in(int(options.memory * 2**30), job.settings, most) for job in trainings)
+    engine = engine_of(options, folder)
+    by_folder = {job.folder: job for job in jobs}
+    failed = sum(job.error is not None for job in jobs)
+
+    def on_end(population: Population, errors: Errors) -> bool:
+        nonlocal failed
+        for folder in (member.folder for member in population):
+            if folder in by_folder:  # else it has ended before, and was trained again for the others
+                job = by_folder[folder]
+                job.error = errors.get(folder)
+                job.told = _told(job)
+                failed += job.told.status is JobStatus.FAILED
+        return failed <= launcher.config.max_failures
+
+    pieces = populations(trainings, folder, engine.slots, most)
+    train_populations(engine, pieces, options.worker_timeout, options.retries, on_end)
 
 
 def engine_of(options: LauncherSettings, folder: Path) -> Engine:
@@ -127,37 +140,32 @@ def _collected(configs: JobConfigs, sweep: Path, number: int, overrides: Sequenc
     return job
 
 
-def _ended(job: _Job, errors: Mapping[Path, Exception]) -> JobReturn:
+def _told(job: _Job) -> JobReturn:
     """What came of a job, which ends in its folder; its status is unknown where it was not trained to its end."""
     told = JobReturn(overrides=job.overrides, working_dir=str(job.folder), task_name=Path(names.LOG).stem)
-    error = job.error or errors.get(job.folder)
-    if error is None and RunFolder(job.folder).read_metrics().get(names.STATUS) not in names.ENDED:
-        return told
-    job.folder.mkdir(parents=True, exist_ok=True)
-    with _log_of(job.folder):
+    value: Any = job.error
+    if value is None:
+        if RunFolder(job.folder).read_metrics().get(names.STATUS) not in names.ENDED:
+            return told
+        assert job.settings is not None
         try:
-            if error is not None:
-                raise error
-            assert job.settings is not None
-            told.status, told.return_value = JobStatus.COMPLETED, finish(job.settings, job.folder)
-        except Exception as raised:
-            log.exception("failed")
-            told.status, told.return_value = JobStatus.FAILED, raised
+            value, text = finish(job.settings, job.folder)
+        except Exception as error:
+            value = error
+    if isinstance(value, Exception):
+        text = "".join(traceback.format_exception(value)).rstrip()
+    told.status = JobStatus.FAILED if isinstance(value, Exception) else JobStatus.COMPLETED
+    told.return_value = value
+    _note(job.folder / names.LOG, "ERROR" if isinstance(value, Exception) else "INFO", text)
     overrides = job.folder / names.HYDRA_OVERRIDES
     overrides.parent.mkdir(exist_ok=True)
     write_text(overrides, yaml.safe_dump(job.overrides, allow_unicode=True))
     return told
 
 
-@contextmanager
-def _log_of(folder: Path) -> Iterator[None]:
-    """Have all that is logged go to the log of a run, and there alone."""
-    root = logging.getLogger()
-    before, handler = root.handlers, logging.FileHandler(folder / names.LOG, encoding="utf-8")
-    handler.setFormatter(logging.Formatter("[%(asctime)s][%(levelname)s] %(message)s"))
-    root.handlers = [handler]
-    try:
-        yield
-    finally:
-        root.handlers = before
-        handler.close()
+def _note(path: Path, level: str, text: str) -> None:
+    """A line in a run's log, as Hydra's logging has them."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    now = datetime.now()
+    with path.open("a", encoding="utf-8") as file:
+        file.write(f"[{now:%Y-%m-%d %H:%M:%S},{now.microsecond // 1000:03d}][{level}] {text}\n")

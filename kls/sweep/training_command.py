@@ -41,11 +41,11 @@ def _go_on(folder: Path, arguments: Sequence[str]) -> None:
     job = job_of(settings, folder)
     if job is None and (not settings.plots or (folder / names.CURVES).is_file()):
         log.info("%s: has ended already", folder)
-        finish(settings.model_copy(update={"plots": False}), folder)
+        log.info(finish(settings.model_copy(update={"plots": False}), folder)[1])
         return
     file = logging.FileHandler(folder / names.LOG)
     file.setFormatter(logging.Formatter("[%(asctime)s][%(levelname)s] %(message)s"))
     logging.getLogger().addHandler(file)
     if job is not None:
         train_alone(job, 0.0)
-    finish(settings, folder)
+    log.info(finish(settings, folder)[1])
