@@ -204,7 +204,7 @@ def test_jobs_are_what_the_same_commands_give_alone(search: tuple[Path, str], tm
 
 
 def assert_same_folder(job: Path, alone: Path, members: int) -> None:
-    """A job's folder has the files of a run alone but Hydra's copies of settings, and the same numbers but for rounding."""
+    """A job's folder has the files of a run alone but Hydra's copies of settings, and its numbers but for rounding."""
     of_hydra = {Path(".hydra/config.yaml"), Path(".hydra/hydra.yaml")}
     files = {p.relative_to(alone) for p in alone.rglob("*")}
     assert {p.relative_to(job) for p in job.rglob("*")} == files - of_hydra
