@@ -37,12 +37,12 @@ def train_populations(populations: Sequence[Sequence[Job]], processes: int, time
     if len(populations) == 1 or processes == 1:
         found: Errors = {}
         for population in populations:
-            found |= _raised(train_together(population))
+            found |= _raised(train_together(population, timeout))
         return found
     executor = get_reusable_executor(
         min(processes, len(populations)), timeout=IDLE_SECONDS, initializer=_leave_signals_to_controller
     )
-    futures = {executor.submit(train_together, population): population[0].folder for population in populations}
+    futures = {executor.submit(train_together, population, timeout): population[0].folder for population in populations}
     try:
         return _watch(futures, timeout)
     except (KeyboardInterrupt, OSError, MemoryError):
@@ -53,13 +53,13 @@ def train_populations(populations: Sequence[Sequence[Job]], processes: int, time
         raise
 
 
-def train_together(jobs: Sequence[Job]) -> Errors:
-    """Train one population; where that fails, gives the error as each job's."""
+def train_together(jobs: Sequence[Job], timeout: float) -> Errors:
+    """Train one population; where that fails, gives the error as each job's. timeout: as of `train`."""
     global _stopped
     if _stopped:
         return {}
     try:
-        train(jobs, lambda step, total, best: None, ORPHAN_SECONDS)
+        train(jobs, lambda step, total, best: None, ORPHAN_SECONDS, timeout)
     except Exception as error:
         return dict.fromkeys((job.folder for job in jobs), error)
     except Stopped:
