@@ -166,8 +166,8 @@ def two_controllers(sweep: Sweep, rng: random.Random) -> None:
     """A second controller on the folder is refused in one line, and disturbs nothing."""
     sweep.start()
     assert sweep.process is not None
-    held = f"{sweep.process.pid}"
-    assert sweep.wait_until(lambda: _text(sweep.folder / names.LOCK) == held)
+    held = f"{sweep.process.pid} "
+    assert sweep.wait_until(lambda: _text(sweep.folder / names.LOCK).startswith(held))
     sweep.wait_until(partial(sweep.begun, rng.randrange(1, 15)))
     other = Sweep(sweep.cwd, sweep.launcher, sweep.nan, sweep.settings)
     before = len(sweep.text())

@@ -14,6 +14,7 @@ from joblib import cpu_count
 from joblib.externals.loky import get_reusable_executor
 
 from kls.engines.tasks import STOP_SECONDS, Errors, LostError, Population, train_together
+from kls.records.lease import machine
 from kls.records.lock import sign_of_life
 from kls.training.stop_signal import Stopped
 
@@ -23,21 +24,22 @@ _stopped = False  # of a worker: takes no more work
 
 
 class Processes:
-    """Workers of loky's; ``n``: how many at most, -1 for as many as cores."""
+    """Workers of loky's; ``n``: how many at most, -1 for as many as cores. timeout: see `Engine`."""
 
-    def __init__(self, n: int) -> None:
+    def __init__(self, n: int, timeout: float) -> None:
         self.slots = cpu_count() if n == -1 else n
+        self.timeout = timeout
         self._folders: dict[Future[Errors], Path] = {}
         self._executor: Any = None
 
     def submit(self, populations: Sequence[Population]) -> list[Future[Errors]]:
         """Where they need but one process, that is this one, in which they are trained when they are waited for."""
         if self._executor is None and (len(populations) == 1 or self.slots == 1):
-            return [_Here(population) for population in populations]
+            return [_Here(population, self.timeout) for population in populations]
         self._executor = get_reusable_executor(
             self.slots, timeout=IDLE_SECONDS, initializer=_leave_signals_to_controller
         )
-        futures: list[Future[Errors]] = [self._executor.submit(_in_worker, population) for population in populations]
+        futures = [self._executor.submit(_in_worker, population, self.timeout) for population in populations]
         self._folders |= {future: population[0].folder for future, population in zip(futures, populations, strict=True)}
         return futures
 
@@ -56,8 +58,9 @@ class Processes:
 
     def kill(self, task: Future[Errors]) -> None:
         sign = sign_of_life(self._folders[task])
-        if sign is not None and sign[0] in {process.pid for process in multiprocessing.active_children()}:
-            os.kill(sign[0], signal.SIGKILL)
+        workers = {process.pid for process in multiprocessing.active_children()}
+        if sign is not None and sign[0].machine == machine() and sign[0].pid in workers:
+            os.kill(sign[0].pid, signal.SIGKILL)
 
     def stop(self, tasks: Collection[Future[Errors]]) -> None:
         if self._executor is not None:
@@ -70,20 +73,20 @@ class Processes:
 class _Here(Future[Errors]):
     """A population that this process trains itself."""
 
-    def __init__(self, population: Population) -> None:
+    def __init__(self, *task: Any) -> None:
         super().__init__()
-        self._population = population
+        self._task = task
 
     def train(self) -> None:
-        self.set_result(train_together(self._population))
+        self.set_result(train_together(*self._task))
 
 
-def _in_worker(population: Population) -> Errors:
+def _in_worker(population: Population, timeout: float) -> Errors:
     global _stopped
     if _stopped:
         return {}
     try:
-        return train_together(population)
+        return train_together(population, timeout)
     except Stopped:
         _stopped = True
         return {}

@@ -30,6 +30,7 @@ class Engine(Protocol):
     """Has populations trained by `train_together`, each in a task, some at once."""
 
     slots: int  # tasks at once
+    timeout: float  # seconds without a sign of life after which a task is killed
 
     def submit(self, populations: Sequence[Population]) -> list[Any]:
         """Their tasks, hashable, in the same order."""
@@ -50,20 +51,19 @@ class Engine(Protocol):
 def train_populations(
     engine: Engine,
     populations: Sequence[Population],
-    timeout: float,
     retries: int = 0,
     on_end: Callable[[Population, Errors], bool] = lambda population, errors: True,
 ) -> None:
     """Train every job.
 
-    timeout: seconds without a sign of life after which a task is killed. retries: of a population whose task is lost.
+    retries: of a population whose task is lost.
     on_end: called with each population that has ended and the errors of its jobs that failed, by folder; where it gives
     False, the rest is stopped, with their checkpoints.
     Raises OSError or MemoryError, which are no job's own fault, when the others' checkpoints are on disk, and Stopped
     likewise; UserError where the engine cannot be reached.
     """
     lost: Counter[Path] = Counter()
-    life = _Life(timeout)
+    life = _Life(engine.timeout)
     life.expect(populations)
     tasks = dict(zip(engine.submit(populations), populations, strict=True))
     try:
@@ -86,17 +86,18 @@ def train_populations(
                     return
             for task, population in tasks.items():
                 if life.has_gone(population[0].folder):
-                    log.warning("%s: its task showed no life for %g s and is killed", population[0].folder, timeout)
+                    folder = population[0].folder
+                    log.warning("%s: no sign of life for %g s; its task is killed", folder, engine.timeout)
                     engine.kill(task)
     except BaseException:
         engine.stop(tasks)
         raise
 
 
-def train_together(population: Population) -> Errors:
-    """Train one population; where that fails, gives the error as each job's."""
+def train_together(population: Population, timeout: float) -> Errors:
+    """Train one population; where that fails, gives the error as each job's. timeout: as of `train`."""
     try:
-        train(population, lambda step, total, best: None, ORPHAN_SECONDS)
+        train(population, lambda step, total, best: None, ORPHAN_SECONDS, timeout)
     except Exception as error:
         return dict.fromkeys((job.folder for job in population), error)
     return {}
@@ -112,22 +113,22 @@ class _Life:
 
     def expect(self, populations: Sequence[Population]) -> None:
         """Before tasks are submitted: what others have left there is no sign of theirs."""
-        self._before |= {population[0].folder: sign_of_life(population[0].folder) for population in populations}
+        for folder in (population[0].folder for population in populations):
+            self._before[folder] = sign_of_life(folder)
+            self._seen.pop(folder, None)
 
     def has_begun(self, folder: Path) -> bool:
-        return sign_of_life(folder) != self._before[folder]
+        sign = sign_of_life(folder)
+        if sign not in (None, self._before[folder]) and self._seen.get(folder, (None, 0))[0] != sign:
+            self._seen[folder] = sign, time.monotonic()
+        return folder in self._seen
 
     def has_gone(self, folder: Path) -> bool:
-        """Whether a task has begun, and then shown no life for so long."""
-        sign = sign_of_life(folder)
-        if sign is None or sign == self._before[folder]:
+        """Whether a task has begun, and then shown no life for so long. It is told of once."""
+        if not self.has_begun(folder) or time.monotonic() - self._seen[folder][1] <= self._timeout:
             return False
-        if folder not in self._seen or self._seen[folder][0] != sign:
-            self._seen[folder] = sign, time.monotonic()
-        gone = time.monotonic() - self._seen[folder][1] > self._timeout
-        if gone:
-            del self._seen[folder]  # it is told of once
-        return gone
+        self._seen[folder] = self._seen[folder][0], time.monotonic()
+        return True
 
 
 def _raised(errors: Errors) -> Errors:

@@ -14,7 +14,7 @@ from functools import lru_cache
 from pathlib import Path
 
 _TEMPORARY = re.compile(r"\.tmp-(?P<where>[0-9a-f]{8})-(?P<pid>\d{1,10})-[0-9a-f]{8}-.")
-_UNKNOWN = "0" * 8
+UNKNOWN = "0" * 8  # what `where` gives if it cannot tell
 _DAY = 24 * 60 * 60  # seconds
 
 
@@ -54,7 +54,7 @@ def atomic_path(path: Path | str, keep: Path | None = None) -> Iterator[Path]:
 
 def temporary_path(path: Path) -> Path:
     """A new hidden name beside `path`; it tells who writes there, so that `remove_leftovers` knows it again."""
-    return path.with_name(f".tmp-{_where()}-{os.getpid()}-{secrets.token_hex(4)}-{path.name}")
+    return path.with_name(f".tmp-{where()}-{os.getpid()}-{secrets.token_hex(4)}-{path.name}")
 
 
 def remove_leftovers(folder: Path) -> None:
@@ -70,8 +70,8 @@ def remove_leftovers(folder: Path) -> None:
                 _remove(path)
 
 
-def _is_left(path: Path, where: str, pid: int) -> bool:
-    if where == _where() != _UNKNOWN:
+def _is_left(path: Path, writer: str, pid: int) -> bool:
+    if writer == where() != UNKNOWN:
         try:
             os.kill(pid, 0)
         except ProcessLookupError:
@@ -92,13 +92,13 @@ def _remove(path: Path) -> None:
 
 
 @lru_cache(maxsize=1)
-def _where() -> str:
+def where() -> str:
     """8 hex digits of the set of processes among which a process id is unique, as far as Linux tells."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_bytes()
         return hashlib.sha256(boot + b"%d" % Path("/proc/self/ns/pid").stat().st_ino).hexdigest()[:8]
     except OSError:
-        return _UNKNOWN
+        return UNKNOWN
 
 
 def write_bytes(path: Path | str, data: bytes) -> None:

@@ -16,7 +16,7 @@ CURVES = "curves.png"
 WEIGHTS = "weights.png"
 
 LOG = "train.log"
-LOCK = ".lock"  # held by the process that works in a folder; holds its id and is touched as it goes on
+LOCK = ".lock"  # held by the process that works in a folder; names it, and is touched as it goes on
 
 # What Hydra leaves in a run's folder
 HYDRA = ".hydra"

@@ -96,14 +96,14 @@ def _train(jobs: Sequence[_Job], launcher: Launching) -> None:
         return failed <= launcher.config.max_failures
 
     pieces = populations(trainings, folder, engine.slots, most)
-    train_populations(engine, pieces, options.worker_timeout, options.retries, on_end)
+    train_populations(engine, pieces, options.retries, on_end)
 
 
 def engine_of(options: LauncherSettings, folder: Path) -> Engine:
     """The engine that the settings choose, for runs in ``folder``. Raises UserError where it is not there."""
     from kls.engines.processes import Processes
 
-    return Processes(options.n_jobs)
+    return Processes(options.n_jobs, options.worker_timeout)
 
 
 def _log_as_sweep(launcher: Launching) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import multiprocessing
 import os
 import time
@@ -21,7 +22,8 @@ from kls.data.dataset import DataSet, Split
 from kls.errors import UserError
 from kls.records import names
 from kls.records.arrays import check_shapes
-from kls.records.lock import only_process, show_life
+from kls.records.lease import Lease
+from kls.records.lock import only_process
 from kls.training.pruning import Pruning
 from kls.training.resume_point import resume_point
 from kls.training.run_inputs import put_inputs
@@ -53,8 +55,8 @@ class Job:
 class Session:
     """Training of one group of jobs that share data, architecture, order and length."""
 
-    def __init__(self, jobs: Sequence[Job], data: DataSet) -> None:
-        self.jobs, self.data = jobs, data
+    def __init__(self, jobs: Sequence[Job], data: DataSet, lease: Lease) -> None:
+        self.jobs, self.data, self.lease = jobs, data, lease
         shared = jobs[0].settings
         self.architecture = build.architecture(shared, data.inputs)
         feed = build.batches(shared, data)
@@ -82,7 +84,8 @@ class Session:
 
         on_progress is called with the steps made, those to make and the best validation accuracy of the group.
         Raises Stopped after a signal that asks for it, when the checkpoints are on disk; UserError where a checkpoint
-        does not fit the settings, or the data are no longer the same; OSError where a file cannot be written.
+        does not fit the settings, or the data are no longer the same; OSError where a file cannot be written, or
+        another process has taken over (LeaseLostError).
         """
         with StopSignal() as stop:
             self._begin()
@@ -93,6 +96,7 @@ class Session:
                 if evaluated:
                     diverged += self._evaluate()
                     if self.snapshots:
+                        self.lease.check()
                         self.snapshots.keep(self.population, [job.folder for job in self.jobs])
                     self._prune()
                 self._close_diverged(diverged)
@@ -106,6 +110,7 @@ class Session:
 
     def _begin(self) -> None:
         leave_if_orphaned()
+        self.lease.check()
         states = resume_point(self.records, self.snapshots.files if self.snapshots else {})
         for i, state in states.items():
             try:
@@ -127,7 +132,7 @@ class Session:
     def _look_up(self, evaluated: bool) -> None:
         """Once in a while: whether to stop as an orphan, a sign of life, and checkpoints where it is time for them."""
         leave_if_orphaned()
-        show_life(self.jobs[0].folder)
+        self.lease.show_life()
         wait = self.jobs[0].settings.checkpoint_seconds
         if evaluated if wait == 0 else time.perf_counter() - self._saved >= wait:
             self._save(names.RUNNING)
@@ -192,6 +197,7 @@ class Session:
         seconds, training, step = self._seconds(), self._training_seconds, self.population.step
         ids, records = self.population.ids, self.records
         leave_if_orphaned()
+        self.lease.check()
         if self._saved_step != step:  # else the checkpoint before would be lost for the same one
             _write_each(ids, lambda i: records[i].save_checkpoint(self.population, i, seconds, training))
         _write_each(ids, lambda i: records[i].save(status, step, seconds, training))
@@ -240,14 +246,20 @@ def _write_each(items: Sequence[T], write: Callable[[T], None]) -> None:
         list(pool.map(write, items))
 
 
-def train(jobs: Sequence[Job], on_progress: Callable[[int, int, float], None], patience: float = 0.0) -> None:
+def train(
+    jobs: Sequence[Job],
+    on_progress: Callable[[int, int, float], None],
+    patience: float = 0.0,
+    timeout: float = math.inf,
+) -> None:
     """Train jobs that can go together (see Session) and leave each one's files in its folder.
 
     patience: seconds to wait for another process at work in the folders to leave them.
+    timeout: seconds without progress after which this process counts as hung.
     """
-    shared = jobs[0].settings
-    with only_process(*(job.folder for job in jobs), patience=patience), blas.limited(shared.threads):
-        Session(jobs, build.data_set(shared)).run(on_progress)
+    shared, folders = jobs[0].settings, [job.folder for job in jobs]
+    with only_process(*folders, patience=patience, timeout=timeout) as lease, blas.limited(shared.threads):
+        Session(jobs, build.data_set(shared), lease).run(on_progress)
 
 
 def leave_if_orphaned() -> None:
