@@ -23,7 +23,7 @@ _MARKDOWN = re.compile(
     r"|:(?=//)|@|(?<=www)\.",  # addresses, which GitHub makes links of
     re.IGNORECASE,
 )
-_CREDENTIALS = re.compile(r"(?<=://)[^\s'\"]*(?=@)|(?<=password=)[^\s&'\"]+", re.IGNORECASE)
+_CREDENTIALS = re.compile(r"(?<=://)(?!user:password@)[^\s'\"]*(?=@)|(?<=password=)[^\s&'\"]+", re.IGNORECASE)
 _FORMULA = re.compile(r"(^|;)(?=\s*[=+\-@\uff1d\uff0b\uff0d\uff20])")  # also in full width
 
 
@@ -44,7 +44,7 @@ def shortened(text: str, most: int = 80) -> str:
 
 
 def without_credentials(text: str) -> str:
-    """The text with *** in the place of user and password of any address in it, as in scheme://user:password@host."""
+    """The text with *** in the place of user and password of any address in it, such as scheme://me:secret@host."""
     return _CREDENTIALS.sub("***", text)
 
 

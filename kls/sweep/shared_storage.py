@@ -79,8 +79,7 @@ def fault_line(error: BaseException) -> str:
 
 def _url(given: str) -> URL:
     scheme, _, rest = given.partition("://")
-    backend = scheme.partition("+")[0].replace("postgres", "postgresql") if scheme == "postgres" else scheme
-    backend = backend.partition("+")[0]
+    backend = {"postgres": "postgresql"}.get(scheme, scheme.partition("+")[0])
     if backend not in _DRIVERS:
         raise UserError(f"storage: there is no such kind of database here; give {FORMS}")
     try:
