@@ -203,7 +203,7 @@ IN_A_SWEEP |= {
     "table-link": link("runs.csv"),
 }  # fmt: skip
 for stage in ("a", "b"):
-    for name in ("trials.json", "populations.json"):
+    for name in ("trials.jsonl", "trials.json", "populations.json"):
         paths = ["../../victim", "OUTSIDE/x", "VICTIM", "/dev/zero"]
         trials = [
             {"number": path, "folder": path, "params": {"data.root": path}, "state": "COMPLETE"} for path in paths

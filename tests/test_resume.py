@@ -84,7 +84,7 @@ class _Crash(BaseException):
 @pytest.mark.slow
 def test_crash_at_any_write_is_made_good(finished_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The process ends when its n-th file has appeared, for every n; the resumed run is the uninterrupted one."""
-    write, left, written = atomic._fsync_folder, [0], []
+    write, left, written = atomic.fsync_folder, [0], []
 
     def counted(folder: Path) -> None:
         write(folder)
@@ -93,7 +93,7 @@ def test_crash_at_any_write_is_made_good(finished_run: Path, tmp_path: Path, mon
         if left[0] == 0:
             raise _Crash
 
-    monkeypatch.setattr(atomic, "_fsync_folder", counted)
+    monkeypatch.setattr(atomic, "fsync_folder", counted)
     whole = trained(tmp_path / "whole", *SMALL, OFTEN, "evaluation.every_steps=20")
     n_writes = len(written)
     assert n_writes >= 2 + 2 * 3 + 2

@@ -15,7 +15,7 @@ from kls.errors import UserError
 from kls.records import names
 from kls.sweep.other_samplers import Replayed
 from kls.sweep.samplers import sampler_of
-from kls.sweep.trial_storage import TrialRecord, opened
+from kls.sweep.trial_storage import TrialRecord
 
 ANNEALING = {"_target_": "small_samplers.Annealing"}
 NONE = "is no class that derives from optuna.samplers.BaseSampler"
@@ -95,10 +95,8 @@ def test_what_a_record_holds_is_enough_to_go_on(tmp_path: Path) -> None:
     draw(stopped, sampler_of(stage_with(ANNEALING)), (5, 5))
     assert [trial.system_attrs[names.TOLD] for trial in stopped.trials] == [0] * 5 + [5] * 5
     again = optuna.create_study(direction="maximize")
-    with opened(tmp_path / names.STUDY) as storage:
-        TrialRecord(tmp_path / names.TRIALS, stopped, storage).write()
-    with opened(tmp_path / names.STUDY) as storage:
-        TrialRecord(tmp_path / names.TRIALS, again, storage).restore(lambda number: None)  # no runs are there: all wait
+    TrialRecord(tmp_path, stopped).write()
+    TrialRecord(tmp_path, again).restore(lambda number: None)  # no runs are there: all wait
     assert {trial.state for trial in again.trials} == {TrialState.WAITING}
     draw(again, sampler_of(stage_with(ANNEALING)), (5, 5, 5, 5))
     assert params_of(again) == whole(sampler_of(stage_with(ANNEALING)))

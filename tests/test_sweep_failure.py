@@ -209,7 +209,7 @@ def test_damage_to_one_member_is_made_good(name: str, stopped: Path, whole: Path
     assert_same_sweep(stopped, whole, ["grid"])
 
 
-@pytest.mark.parametrize("name", ["study.db", "sweep.json", "grid/trials.json", "grid/populations.json"])
+@pytest.mark.parametrize("name", ["study.db", "sweep.json", "grid/trials.jsonl", "grid/populations.json"])
 @pytest.mark.parametrize("damage", ["missing", "empty", "cut", "zeros", "flip"])
 @pytest.mark.slow
 def test_damage_to_records_of_the_sweep_is_made_good(name: str, damage: str, stopped: Path, whole: Path) -> None:

@@ -27,7 +27,7 @@ from small_sweeps import (
 from test_sweep_resume import at_call, interrupt
 
 from kls.core.population import Population
-from kls.records import checked, names
+from kls.records import checked, lines, names
 
 INTERVAL = "lam=tag(log,interval(1e-4,10))"
 
@@ -85,15 +85,18 @@ def test_a_confirmation_of_an_older_version_is_taken_up(cifar_root: Path, tmp_pa
     stages = stages_argument("name:grid,params:{lam:{values:[0.1]}}", "name:confirm,confirm:{from:grid,seeds:2}")
     folder = swept(tmp_path, stages, "model.hidden=[6]")
     expected = trials_of(folder, "confirm")[0]
-    path = folder / "confirm" / names.TRIALS
-    (record,) = checked.read_json_twice(path)["trials"]
+    record, *changes = lines.read_twice(folder / "confirm" / names.TRIALS)
+    for change in changes:
+        record |= change
     seed = distribution_to_json(IntDistribution(1, 2))
     older = [
         record | {"number": i, "value": value, "params": {"lam": 0.1, "seed": i + 1},
                   "distributions": record["distributions"] | {"seed": seed}}
         for i, value in enumerate(scores(folder, "confirm"))
     ]  # fmt: skip
-    checked.write_json_twice(path, {"trials": older})
+    for name in (names.TRIALS, f".{names.TRIALS}.copy"):
+        (folder / "confirm" / name).unlink()
+    checked.write_json_twice(folder / "confirm" / names.TRIALS_AS_ONE, {"trials": older})
     before = [path.stat().st_mtime_ns for path in job_folders(folder, "confirm")]
     assert sweep_in(tmp_path, "resume=sweep", ALONE, stages).status == 0
     (again,) = trials_of(folder, "confirm")

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from kls.errors import UserError
-from kls.records.escape import printable, shortened
+from kls.records.escape import printable, shortened, without_credentials
 
 LONGEST_LINE = 800  # characters of a message
 
@@ -58,8 +58,8 @@ def reporting(main: Callable[[], object]) -> None:
 
 def _fail(line: str, error: BaseException) -> NoReturn:
     if os.environ.get("KLS_TRACEBACK") == "1":
-        traceback.print_exception(error)
-    sys.exit("\n".join(map(_cut, f"error: {printable(line)}".splitlines())))
+        print(without_credentials("".join(traceback.format_exception(error))), end="", file=sys.stderr)
+    sys.exit("\n".join(map(_cut, f"error: {printable(without_credentials(line))}".splitlines())))
 
 
 def _cut(line: str) -> str:

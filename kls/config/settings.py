@@ -108,6 +108,7 @@ class SearchSettings(Group):
     points: dict[str, list[Any]] | None = None
     where: Annotated[str, Field(max_length=LONGEST_TEXT)] | None = None
     objective: Literal["val_accuracy", "val_loss"] = "val_accuracy"
+    storage: None = Field(default=None, exclude=True)  # never a setting of a run: see `kls.config.storage_setting`
 
 
 class Settings(SearchSettings):

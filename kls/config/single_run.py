@@ -19,6 +19,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from kls.config import new_folder
 from kls.config.flat_settings import OF_SWEEPS
+from kls.config.storage_setting import refuse_in_files
 from kls.config.targets import check_targets
 from kls.errors import UserError
 from kls.records import names
@@ -101,6 +102,7 @@ class Checks(Callbacks):
 
     def __init__(self, run: SingleRun, config: DictConfig) -> None:
         check_targets(config.hydra)
+        refuse_in_files(config)
         super().__init__(config)
         self._run = run
 

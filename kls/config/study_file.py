@@ -28,7 +28,7 @@ def check_setting(override: str) -> str:
     """An override of a run's settings, or of the launcher's. Raises ValueError for any other: a study may come from
     anybody, and has no say in what Hydra loads and runs, which folder is resumed, or what the environment holds."""
     key, assigned, value = override.lstrip("+").partition("=")
-    reserved = key.startswith(("-", "~", "hydra", "resume")) and not _LAUNCHER.fullmatch(override)
+    reserved = key.startswith(("-", "~", "hydra", "resume", "storage")) and not _LAUNCHER.fullmatch(override)
     elsewhere = "." not in key and ("/" in value or ".." in value)  # a file of another folder
     if not assigned or reserved or elsewhere or "@" in key or "${" in value or "_target_" in override:
         raise ValueError(f"{shortened(override)}: give a setting as key=value; of hydra there is hydra.launcher alone")

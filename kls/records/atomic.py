@@ -42,7 +42,7 @@ def atomic_path(path: Path | str, keep: Path | None = None) -> Iterator[Path]:
         if keep is not None and path.exists():
             path.replace(keep)
         temporary.replace(path)
-        _fsync_folder(path.parent)
+        fsync_folder(path.parent)
     except OSError as error:
         if error.filename in (None, str(temporary)):  # as "no space left" has none
             raise type(error)(error.errno, error.strerror, str(path)) from error
@@ -112,7 +112,8 @@ def write_text(path: Path | str, text: str) -> None:
     write_bytes(path, text.encode("utf-8"))
 
 
-def _fsync_folder(folder: Path) -> None:
+def fsync_folder(folder: Path) -> None:
+    """Have the names of a folder reach the disk."""
     if not hasattr(os, "O_DIRECTORY"):  # Windows cannot open a folder
         return
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)

@@ -39,8 +39,8 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
     It is made of dicts, lists, tuples, texts, numbers (Python's or NumPy's scalars), booleans and None. JSON (RFC 8259,
     section 6) has no NaN and no infinity: both become null. Raises TypeError where it holds something else.
     """
-    content = _plain(dict(content))
-    text = json.dumps({**content, CHECKSUM: _json_digest(content)}, allow_nan=False, ensure_ascii=False, indent=2)
+    content = plain(dict(content))
+    text = json.dumps({**content, CHECKSUM: json_digest(content)}, allow_nan=False, ensure_ascii=False, indent=2)
     write_text(path, text + "\n")
 
 
@@ -50,7 +50,7 @@ def read_json(path: Path) -> dict[str, Any]:
         content = json.loads(read_text(path))
         if not isinstance(content, dict):
             raise DamageError(f"{path}: holds no JSON object")
-        fits = CHECKSUM not in content or content.pop(CHECKSUM) == _json_digest(content)
+        fits = CHECKSUM not in content or content.pop(CHECKSUM) == json_digest(content)
     except (ValueError, RecursionError) as error:
         raise DamageError(f"{path}: not valid JSON ({fault_text(error)})") from None
     if not fits:
@@ -61,7 +61,7 @@ def read_json(path: Path) -> dict[str, Any]:
 def write_json_twice(path: Path, content: Mapping[str, Any]) -> None:
     """As `write_json`, and again as a hidden copy: for small files on which the work of hours depends."""
     write_json(path, content)
-    write_json(_copy(path), content)
+    write_json(copy_of(path), content)
 
 
 def read_json_twice(path: Path) -> dict[str, Any]:
@@ -72,9 +72,9 @@ def read_json_twice(path: Path) -> dict[str, Any]:
     try:
         return read_json(path)
     except (FileNotFoundError, DamageError):
-        if not _copy(path).is_file():
+        if not copy_of(path).is_file():
             raise
-        content = read_json(_copy(path))
+        content = read_json(copy_of(path))
     if path.exists():
         set_aside(path)
     log.warning("%s: restored from its copy", path)
@@ -82,20 +82,21 @@ def read_json_twice(path: Path) -> dict[str, Any]:
     return content
 
 
-def _plain(obj: Any) -> Any:
+def plain(obj: Any) -> Any:
     """As JSON has it: NumPy's scalars become Python's, tuples lists, NaN and infinity None."""
     if isinstance(obj, np.generic):
         obj = obj.item()
     if isinstance(obj, dict):
-        return {key: _plain(value) for key, value in obj.items()}
+        return {key: plain(value) for key, value in obj.items()}
     if isinstance(obj, list | tuple):
-        return [_plain(value) for value in obj]
+        return [plain(value) for value in obj]
     if isinstance(obj, float) and not math.isfinite(obj):
         return None
     return obj
 
 
-def _copy(path: Path) -> Path:
+def copy_of(path: Path) -> Path:
+    """The hidden copy of a file that is written twice."""
     return path.with_name(f".{path.name}.copy")
 
 
@@ -220,7 +221,8 @@ def parse_yaml(source: object, text: str) -> Any:
         raise DamageError(f"{source}: not valid YAML ({fault_text(error)})") from None
 
 
-def _json_digest(content: Mapping[str, Any]) -> str:
+def json_digest(content: Mapping[str, Any]) -> str:
+    """SHA-256 of what `plain` gives."""
     return _digest(json.dumps(content, allow_nan=False, ensure_ascii=False, sort_keys=True))
 
 

@@ -23,6 +23,7 @@ _MARKDOWN = re.compile(
     r"|:(?=//)|@|(?<=www)\.",  # addresses, which GitHub makes links of
     re.IGNORECASE,
 )
+_CREDENTIALS = re.compile(r"(?<=://)(?!user:password@)[^\s'\"]*(?=@)|(?<=password=)[^\s&'\"]+", re.IGNORECASE)
 _FORMULA = re.compile(r"(^|;)(?=\s*[=+\-@\uff1d\uff0b\uff0d\uff20])")  # also in full width
 
 
@@ -40,6 +41,11 @@ def shortened(text: str, most: int = 80) -> str:
     """As `one_line`, of at most so many characters."""
     line = one_line(text[: 2 * most])
     return line if len(line) <= most and len(text) <= 2 * most else f"{line[:most]}..."
+
+
+def without_credentials(text: str) -> str:
+    """The text with *** in the place of user and password of any address in it, such as scheme://me:secret@host."""
+    return _CREDENTIALS.sub("***", text)
 
 
 def _shown(sign: str) -> str:

@@ -26,7 +26,8 @@ HYDRA_OVERRIDES = ".hydra/overrides.yaml"  # written last
 # Files of a sweep's folder; its runs are in <stage>/<number>/
 SWEEP = "sweep.json"
 STUDY = "study.db"
-TRIALS = "trials.json"  # of each stage: what its study asked and was told
+TRIALS = "trials.jsonl"  # of each stage: what its study asked and was told
+TRIALS_AS_ONE = "trials.json"  # the same as older versions wrote it
 TOLD = "kls:told"  # of a trial in them: how many had been told when it was asked for
 POPULATIONS = "populations.json"  # of each stage: which runs train together
 SUMMARY = "summary.md"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
+import re
+import secrets
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,9 @@ from kls.records import checked, folders, names
 from kls.records.escape import shortened
 
 log = logging.getLogger("kls")
+
+_STUDIES = "studies"
+_OWN_NAME = re.compile(r".{1,100}-[0-9a-f]{8}")
 
 
 class SweepRecord:
@@ -51,6 +56,8 @@ class SweepRecord:
             if changed:
                 raise UserError(f"{folder}: a sweep goes on as it began; changed: {'; '.join(changed)}")
             self.content["overrides"] = before["overrides"]
+            if _OWN_NAME.fullmatch(str(before.get(_STUDIES))):
+                self.content[_STUDIES] = before[_STUDIES]
             for key in facts.keys() & before.keys() - {"config_dir"}:
                 if before[key] != facts[key]:
                     log.warning("%s was %s and is now %s: what is left may differ", key, before[key], facts[key])
@@ -68,6 +75,16 @@ class SweepRecord:
             if stage["status"] != names.FINISHED:
                 stage["status"] = status
         self.write()
+
+    def name_of_studies(self) -> str:
+        """What the sweep's studies are called in a database that others use: its folder's name, and eight digits.
+
+        These are made once, so that a name that is found there is this sweep's own.
+        """
+        if _STUDIES not in self.content:
+            self.content[_STUDIES] = f"{shortened(self.path.parent.name)}-{secrets.token_hex(4)}"
+            self.write()
+        return str(self.content[_STUDIES])
 
     def put_stage(self, entry: dict[str, Any]) -> None:
         """Add a stage's entry, or replace the one of that name."""

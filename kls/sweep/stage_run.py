@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,6 @@ from hydra.core.plugins import Plugins
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, open_dict, read_write
-from optuna.storages import RDBStorage
 
 from kls.config.resume import quoted
 from kls.records import names
@@ -26,6 +25,7 @@ from kls.sweep.samplers import ListedPoints, sampler_of
 from kls.sweep.search_space import as_text, distributions
 from kls.sweep.stage_study import Outcome, new_study, search
 from kls.sweep.stages import Stage
+from kls.sweep.study_copy import StudyCopy
 from kls.sweep.trial_outcome import ended, outcome
 from kls.sweep.trial_storage import TrialRecord
 
@@ -33,26 +33,35 @@ log = logging.getLogger("kls")
 
 
 class StageRun:
-    """The trials of a stage in its folder. ``seeds``: of each trial's runs; none where the settings say the seed."""
+    """The trials of a stage in its folder.
+
+    seeds: of each trial's runs; none where the settings say the seed. copied: makes the copy of its study.
+    """
 
     def __init__(
-        self, stage: Stage, folder: Path, seeds: Sequence[int], objective: str, keeper: JobKeeper, storage: RDBStorage
+        self,
+        stage: Stage,
+        folder: Path,
+        seeds: Sequence[int],
+        objective: str,
+        keeper: JobKeeper,
+        copied: Callable[[optuna.Study], StudyCopy],
     ) -> None:
         self.stage, self.folder, self.seeds, self.objective = stage, folder, seeds, objective
-        self._keeper, self._storage = keeper, storage
+        self._keeper, self._copied = keeper, copied
 
     def search(self, ranges: Mapping[str, Range], points: Sequence[dict[str, Any]]) -> optuna.Study:
         """Run all trials, or go on with them. points: what they are, where no sampler draws them."""
         stage = self.stage
         sampler = ListedPoints(points) if points else sampler_of(stage)
         study = new_study(stage.name, sampler, maximize=self.objective == names.VAL_ACCURACY)
-        self._record = TrialRecord(self.folder / names.TRIALS, study, self._storage)
+        self._record, self._copy = TrialRecord(self.folder, study), self._copied(study)
         self._record.restore(self._known, len(self.seeds))
         batch = stage.asked_at_once
         if warning := startup_warning(stage, batch):
             log.warning(warning)
         search(study, distributions(ranges, points), len(points) or stage.n_trials, batch, self._evaluate)
-        self._record.write()
+        self._write()
         return study
 
     def _folders(self, trial: int) -> list[Path]:
@@ -64,8 +73,12 @@ class StageRun:
         folders = self._folders(trial)
         return outcome(folders, self.objective) if ended(folders) else None
 
-    def _evaluate(self, trials: Sequence[optuna.Trial]) -> list[Outcome]:
+    def _write(self) -> None:
         self._record.write()
+        self._copy.update()
+
+    def _evaluate(self, trials: Sequence[optuna.Trial]) -> list[Outcome]:
+        self._write()
         jobs: dict[int, list[str]] = {}
         for trial in trials:
             params = [f"{name}={as_text(value)}" for name, value in trial.params.items()]

@@ -51,11 +51,13 @@ def search(
     study: optuna.Study, space: Mapping[str, BaseDistribution], n_trials: int, batch: int, evaluate: Evaluate
 ) -> None:
     """Go on until so many trials have ended; those that wait are taken up first."""
-    while (done := len(study.get_trials(deepcopy=False, states=ENDED))) < n_trials:
+    done = len(study.get_trials(deepcopy=False, states=ENDED))
+    while done < n_trials:
         n = min(batch - done % batch, n_trials - done)
         trials = [study.ask(dict(space)) for _ in range(n)]
         for trial, outcome in zip(trials, evaluate(trials), strict=True):
             tell(study, trial, outcome)
+        done += n
 
 
 def tell(study: optuna.Study, trial: optuna.Trial, outcome: Outcome) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,22 +14,26 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.utils import configure_log
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
+from optuna.storages import BaseStorage
 
 from kls.config.defaults import filled
 from kls.config.flat_settings import EXECUTION, OF_SWEEPS, flatten, shown
 from kls.config.settings import SearchSettings, Settings
+from kls.config.storage_setting import storage_address
 from kls.config.validation import validate_group
 from kls.errors import UserError
 from kls.records import environment, names
 from kls.records.lock import only_process
 from kls.records.sweep_record import SweepRecord, refuse_used
-from kls.sweep import intervals, stage_entry
+from kls.sweep import intervals, shared_storage, stage_entry
 from kls.sweep.found import Found, means_over_seeds, trials_told
 from kls.sweep.job_keeper import JobKeeper
 from kls.sweep.search_checks import SearchChecks
 from kls.sweep.search_space import ad_hoc_stage, trial_value
+from kls.sweep.shared_storage import Address, fault_line
 from kls.sweep.stage_run import StageRun, launcher_of, prepared
 from kls.sweep.stages import Search, Stage
+from kls.sweep.study_copy import StudyCopy
 from kls.sweep.trial_storage import FAULTS, opened
 
 log = logging.getLogger("kls")
@@ -44,6 +49,8 @@ class StagedSearch:
     ) -> None:
         """given: overrides of the command line; some may list values to search."""
         self.context, self.task, self.config = context, task, config
+        address = storage_address()
+        self.address = Address(address) if address is not None else None
         overrides = [o for o in OverridesParser.create().parse_overrides(list(given)) if o.key_or_group not in _CONTROL]
         self.arguments = [str(o.input_line) for o in overrides]
         listed = [o for o in overrides if o.is_sweep_override()]
@@ -72,8 +79,18 @@ class StagedSearch:
         resume, definition = self.config.resume is not None, self._definition(settings[0])
         if not resume:
             refuse_used(self.folder, definition)
-        self.folder.mkdir(parents=True, exist_ok=True)
         optuna.logging.set_verbosity(optuna.logging.WARNING)
+        if self.address is None:
+            self._run(settings, definition, resume, None)
+            return
+        with shared_storage.opened(self.address) as shared:
+            self._run(settings, definition, resume, shared)
+
+    def _run(
+        self, settings: Sequence[Settings], definition: dict[str, Any], resume: bool, shared: BaseStorage | None
+    ) -> None:
+        """shared: where its studies are to be, if not in a file of its folder."""
+        self.folder.mkdir(parents=True, exist_ok=True)
         logging.getLogger("hydra_plugins").setLevel(logging.ERROR)  # JobKeeper tells of failures
         logging.getLogger("hydra").setLevel(logging.WARNING)
         with only_process(self.folder):
@@ -81,7 +98,7 @@ class StagedSearch:
             self.record = SweepRecord(self.folder, definition, self.arguments, resume, self._facts(), _as_now)
             go_on = f"go on with the same command and resume={self.folder}"
             try:
-                self._run_stages()
+                self._run_stages(shared)
             except KeyboardInterrupt:
                 self.record.set_status(names.INTERRUPTED)
                 hydra = self.config.hydra  # whose logging a job that was stopped has taken the place of
@@ -91,7 +108,8 @@ class StagedSearch:
             except (OSError, MemoryError, *FAULTS) as error:
                 with suppress(OSError):
                     self.record.set_status(names.INTERRUPTED)
-                raise UserError(f"{_first_line(error)}; mend that, and {go_on}") from error
+                line = fault_line(error) if self.address is None else self.address.without_password(fault_line(error))
+                raise UserError(f"{line}; mend that, and {go_on}") from None
             except BaseException:
                 self.record.set_status(names.FAILED)
                 raise
@@ -106,10 +124,16 @@ class StagedSearch:
         ]
         return {"config_dir": folders[0] if folders else None, **environment.versions()}
 
-    def _run_stages(self) -> None:
-        with opened(self.folder / names.STUDY) as self.storage:
-            for stage in self.search.stages:
-                self._run_stage(stage)
+    def _run_stages(self, shared: BaseStorage | None) -> None:
+        if shared is None:
+            with opened(self.folder / names.STUDY) as storage:
+                for stage in self.search.stages:
+                    self._run_stage(stage, partial(StudyCopy, storage, stage.name))
+            return
+        name = self.record.name_of_studies()
+        log.info("the studies are in %s, as %s/...", self.address, name)
+        for stage in self.search.stages:
+            self._run_stage(stage, partial(StudyCopy, shared, f"{name}/{stage.name}"))
 
     def _describe(self, settings: Sequence[Settings]) -> None:
         from kls.sweep.dry_run import describe
@@ -125,7 +149,7 @@ class StagedSearch:
             "stages": _dumped(self.search),
         }
 
-    def _run_stage(self, stage: Stage) -> None:
+    def _run_stage(self, stage: Stage, copied: Callable[[optuna.Study], StudyCopy]) -> None:
         folder = prepared(self.folder / stage.name)
         ranges, points = intervals.space(stage, self.found)
         seeds = intervals.seeds_of(stage, int(self.config.seed), self.seeds)
@@ -140,7 +164,7 @@ class StagedSearch:
             self.checks.job_arguments(stage),
         )
         points = [{name: trial_value(value) for name, value in point.items()} for point in points]
-        study = StageRun(stage, folder, seeds, self.typed.objective, keeper, self.storage).search(ranges, points)
+        study = StageRun(stage, folder, seeds, self.typed.objective, keeper, copied).search(ranges, points)
         trials = means_over_seeds(trials_told(study.get_trials(deepcopy=False), self.found.sign))
         if all(trial.pruned for trial in trials):
             raise self._no_trial_finished(stage, len(trials))
@@ -189,8 +213,3 @@ def _refuse_beside_stages(listed: Sequence[Any], typed: SearchSettings) -> None:
         value = getattr(typed, key)
         if value is not None:
             raise UserError(f"{key}={shown(value)}: the stages of this sweep say it; leave it out")
-
-
-def _first_line(error: BaseException) -> str:
-    """An error in a line; SQLAlchemy quotes the whole statement behind it."""
-    return str(error).splitlines()[0] if str(error) else type(error).__name__

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from kls.config.hydra_entry import run_hydra
 from kls.config.resume import folder_to_resume, is_multirun, settings_of_run, sweep_arguments
+from kls.config.storage_setting import taken
 from kls.data.dataset import default_root
 from kls.records import names
 from kls.sweep.job import finish, job_of, task, train_alone
@@ -22,11 +23,12 @@ def run_training(arguments: Sequence[str], doc: str = "") -> Path | None:
 
     doc: what --help begins with. Raises UserError for every mistake, Stopped after a signal.
     """
-    folder = folder_to_resume(arguments)
-    with stop_on_signals():
+    multirun = is_multirun(arguments)
+    with taken(arguments, multirun) as arguments, stop_on_signals():
+        folder = folder_to_resume(arguments)
         if folder is None:
             return run_hydra(task, "train", arguments, doc)
-        if is_multirun(arguments):
+        if multirun:
             return run_hydra(task, "train", sweep_arguments(folder, arguments, default_root()), doc)
         _go_on(folder, arguments)
         return folder

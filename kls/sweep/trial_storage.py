@@ -19,11 +19,11 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from sqlalchemy.exc import SQLAlchemyError
 
 from kls.errors import DamageError
-from kls.records import checked
+from kls.records import checked, lines, names
 from kls.sweep.stage_study import ENDED, Outcome
 
 FAULTS = (SQLAlchemyError, optuna.exceptions.StorageInternalError)  # of the database, as of a full disk
-_KEY = "trials"
+_KEY = "trials"  # of what older versions recorded
 
 
 @contextmanager
@@ -52,23 +52,32 @@ def opened(path: Path) -> Iterator[RDBStorage]:
 
 
 class TrialRecord:
-    """The record of a study, and its copy in the database, which gets a trial when it and all before it have ended."""
+    """The record of a study in a stage's folder. It grows by a line for each trial asked for or told.
 
-    def __init__(self, path: Path, study: optuna.Study, storage: RDBStorage) -> None:
-        self._path, self._study = path, study
-        self._copy = optuna.create_study(study_name=study.study_name, storage=storage, direction=study.direction)
-        self._copied, self._written = 0, list[dict[str, Any]]()
+    A line says of a trial what is not as its lines before say.
+    """
+
+    def __init__(self, folder: Path, study: optuna.Study) -> None:
+        self._path, self._study = folder / names.TRIALS, study
+        self._n_lines = 0
+        self._open: dict[int, dict[str, Any]] = {}  # what is written of trials that may change yet
+        self._ended = 0  # trials at the beginning that have ended, all of whose lines are written
+        self._ended_later = set[int]()
 
     def write(self) -> None:
-        """Record what the study has asked and been told."""
-        trials = self._study.get_trials(deepcopy=False)
-        records = [_record(trial) for trial in trials]
-        if records != self._written:
-            checked.write_json_twice(self._path, {_KEY: records})
-            self._written = records
-        while self._copied < len(trials) and trials[self._copied].state in ENDED:
-            self._copy.add_trial(trials[self._copied])
-            self._copied += 1
+        """Record what the study has asked and been told since."""
+        new = []
+        for trial in self._study.get_trials(deepcopy=False)[self._ended :]:
+            if trial.number in self._ended_later:
+                continue
+            record, written = _record(trial), self._open.get(trial.number, {})
+            if record != written:
+                changed = {key: value for key, value in record.items() if key not in written or written[key] != value}
+                new.append({"number": trial.number, **changed})
+            self._keep(trial, record)
+        if new:
+            lines.append_twice(self._path, self._n_lines, new)
+            self._n_lines += len(new)
 
     def restore(self, outcome_of: Callable[[int], Outcome | None], n_seeds: int = 0) -> None:
         """Put the recorded trials into the empty study. Those that their runs do not confirm wait to be run again.
@@ -78,17 +87,53 @@ class TrialRecord:
         Raises DamageError where the record and its copy are damaged.
         """
         try:
-            records: Any = checked.read_json_twice(self._path).get(_KEY)
+            self._open = self._read()
+            records = list(self._open.values())
         except FileNotFoundError:
-            return
+            records = self._older(n_seeds)
         try:
-            if n_seeds and any("seed" in record["params"] for record in records):
-                records = [_of_all_seeds(record, number) for number, record in enumerate(records[::n_seeds])]
             for record in records:
                 self._study.add_trial(_trial(record, outcome_of(int(record["number"]))))
-                self._written.append(record)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise DamageError(f"{self._path}: cannot be read as a record of trials ({error!r})") from None
+            raise self._unreadable(error) from None
+
+    def _keep(self, trial: FrozenTrial, record: dict[str, Any]) -> None:
+        if trial.state not in ENDED:
+            self._open[trial.number] = record
+            return
+        self._open.pop(trial.number, None)
+        self._ended_later.add(trial.number)
+        while self._ended in self._ended_later:
+            self._ended_later.remove(self._ended)
+            self._ended += 1
+
+    def _read(self) -> dict[int, dict[str, Any]]:
+        found = lines.read_twice(self._path)
+        self._n_lines = len(found)
+        records: dict[int, dict[str, Any]] = {}
+        try:
+            for line in found:
+                records[line["number"]] = records.get(line["number"], {}) | line
+        except (KeyError, TypeError) as error:
+            raise self._unreadable(error) from None
+        if list(records) != list(range(len(records))):
+            raise self._unreadable("numbers are missing")
+        return records
+
+    def _older(self, n_seeds: int) -> list[dict[str, Any]]:
+        """What an older version has recorded; all of it is written anew."""
+        try:
+            records: Any = checked.read_json_twice(self._path.with_name(names.TRIALS_AS_ONE)).get(_KEY)
+            if n_seeds and any("seed" in record["params"] for record in records):
+                records = [_of_all_seeds(record, number) for number, record in enumerate(records[::n_seeds])]
+        except FileNotFoundError:
+            return []
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise self._unreadable(error) from None
+        return records
+
+    def _unreadable(self, why: object) -> DamageError:
+        return DamageError(f"{self._path}: cannot be read as a record of trials ({why!r})")
 
 
 def _record(trial: FrozenTrial) -> dict[str, Any]:
