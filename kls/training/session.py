@@ -254,8 +254,7 @@ def train(
 ) -> None:
     """Train jobs that can go together (see Session) and leave each one's files in its folder.
 
-    patience: seconds to wait for another process at work in the folders to leave them.
-    timeout: seconds without progress after which this process counts as hung.
+    patience, timeout: as of `only_process`.
     """
     shared, folders = jobs[0].settings, [job.folder for job in jobs]
     with only_process(*folders, patience=patience, timeout=timeout) as lease, blas.limited(shared.threads):
