@@ -107,9 +107,9 @@ def test_workers_of_a_dead_controller_write_nothing_more(cifar_root: Path, tmp_p
     os.kill(sweep.process.pid, signal.SIGKILL)
     sweep.process.wait()
     time.sleep(0.5)
-    left = file_hashes(tmp_path)
+    left = file_hashes(sweep.folder)
     time.sleep(1.0)
-    assert file_hashes(tmp_path) == left
+    assert file_hashes(sweep.folder) == left
     sweep.end()
 
 
