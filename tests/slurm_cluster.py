@@ -111,7 +111,8 @@ def free_ports(n: int) -> list[int]:
 def said(conf: Path, *command: str) -> str:
     """What a command of SLURM says; empty where it fails."""
     environment = {**os.environ, "SLURM_CONF": str(conf)}
-    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60).stdout.strip()
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
+    return done.stdout.strip()
 
 
 def queue(*options: str) -> dict[str, str]:
