@@ -14,6 +14,7 @@ import secrets
 import shutil
 import time
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -205,6 +206,8 @@ class SlurmJobs:
         self._write()
         if not array.spoilt:
             shutil.rmtree(self._own(array), ignore_errors=True)
+            with suppress(OSError):  # others' logs are in it
+                self._own(array).parent.rmdir()
 
     def _own(self, array: _Array) -> Path:
         return self._folder / names.SLURM / array.name
