@@ -22,7 +22,7 @@ from kls.records import names
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("slurm")]
 
 SLURM = ("hydra.launcher.engine=slurm", "hydra.launcher.memory=1", "hydra.launcher.time_limit=10")
-LONG = ("optimizer.schedule.n_s=1000", "checkpoint_seconds=0.3")  # some seconds a population
+LONG = ("optimizer.schedule.n_s=500", "checkpoint_seconds=0.3")  # some seconds a population
 LONGEST = 300.0  # seconds that a sweep may take
 
 

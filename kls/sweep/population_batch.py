@@ -109,7 +109,7 @@ def engine_of(options: LauncherSettings, folder: Path) -> Engine:
             raise UserError("hydra.launcher.n_jobs=-1: engine=slurm needs to know how many jobs may run at once")
         return SlurmJobs(
             folder, options.n_jobs, options.cores, options.memory, options.time_limit, options.partition,
-            options.array_size, options.sbatch,
+            options.array_size, options.sbatch or {},
         )  # fmt: skip
     from kls.engines.processes import Processes
 
