@@ -203,7 +203,10 @@ def differences(got: Path, expected: Path, stages: Sequence[str] = STAGES) -> li
     """What two sweeps' runs and trials have that is not the same: of runs every number, to the last bit."""
     found = []
     for stage in stages:
-        runs, others = ({p.name: p for p in (folder / stage).iterdir() if p.name.isdecimal()} for folder in (got, expected))
+        runs, others = (
+            {path.name: path for path in (folder / stage).iterdir() if path.name.isdecimal()}
+            for folder in (got, expected)
+        )
         if runs.keys() != others.keys():
             found.append(f"{stage}: runs {sorted(runs)}, not {sorted(others)}")
         for name in sorted(runs.keys() & others.keys(), key=int):

@@ -50,7 +50,7 @@ def queue(names: Collection[str]) -> dict[str, str] | None:
     except (OSError, subprocess.SubprocessError) as error:
         log.debug("squeue: %s", getattr(error, "stderr", None) or error)
         return None
-    return dict(line.split(" ", 1) for line in answer.splitlines())  # type: ignore[misc]
+    return dict(line.split(" ", 1) for line in answer.splitlines())
 
 
 def cancel(ids: Collection[str], *options: str) -> None:

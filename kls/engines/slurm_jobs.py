@@ -189,7 +189,10 @@ class SlurmJobs:
             found = checked.read_json(path).get(_KEY)
         except FileNotFoundError:
             return []
-        if not isinstance(found, dict) or not all(_NAME.fullmatch(name) for name in found):
+        if not isinstance(found, dict) or not all(
+            _NAME.fullmatch(name) and isinstance(told, list) and all(isinstance(runs, list) for runs in told)
+            for name, told in found.items()
+        ):
             raise DamageError(f"{path}: holds no arrays of jobs")
         return [_Array(name, populations) for name, populations in found.items() if name.startswith(self._prefix)]
 
