@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,11 +19,37 @@ from slurm_cluster import queue, slurm, wait_until  # noqa: F401
 from small_sweeps import SCRIPT, stages_argument
 
 from kls.records import names
+from kls.records.lock import sign_of_life
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("slurm")]
 
 SLURM = ("hydra.launcher.engine=slurm", "hydra.launcher.memory=1", "hydra.launcher.time_limit=10")
-LONG = ("optimizer.schedule.n_s=500", "checkpoint_seconds=0.3")  # some seconds a population
+LONG = ("optimizer.schedule.n_s=500", "checkpoint_seconds=0.3")  # 20 evaluations and as many looks at the clock
+# Loaded by each Python that finds it on its path: a population takes some seconds, most of which it sleeps.
+SLOW = """
+import time
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import PathFinder
+
+class Slow(MetaPathFinder, Loader):
+    def find_spec(self, name, path, target=None):
+        if name == "kls.core.population":
+            spec = PathFinder.find_spec(name, path)
+            self.inner, spec.loader = spec.loader, self
+            return spec
+    def create_module(self, spec):
+        return None
+    def exec_module(self, module):
+        self.inner.exec_module(module)
+        advance = module.Population.advance
+        def slowly(*given):
+            time.sleep(0.4)
+            return advance(*given)
+        module.Population.advance = slowly
+
+import sys
+sys.meta_path.insert(0, Slow())
+"""
 LONGEST = 300.0  # seconds that a sweep may take
 
 
@@ -55,11 +82,15 @@ class GridSweep(Sweep):
         """When each run that has begun began."""
         return {run.name: metrics_of(run)["started"] for run in self.runs()}
 
-    def under_way(self, steps: int = 1) -> dict[str, str]:
-        """Wait until runs have made more steps; gives the states of the jobs then, by id."""
-        before = self.steps()
-        assert self.wait_until(lambda: self.steps() >= before + steps), self.text()[-3000:]
-        return queue("--states=RUNNING")
+    def running_jobs(self) -> list[str]:
+        """Ids of the jobs that have written checkpoints."""
+        record = json.loads((self.folder / "a" / names.TASKS).read_text())["arrays"]
+        (populations,) = record.values()
+        steps = {run.name: metrics_of(run)["steps"] for run in self.runs()}
+        return [
+            job for job in queue("--states=RUNNING")
+            if steps.get(populations[int(job.partition("_")[2])][0])
+        ]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -68,18 +99,33 @@ def expected(cifar_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
     return ended(GridSweep(tmp_path_factory.mktemp("processes"), settings=LONG)).folder
 
 
-def ended(sweep: Sweep) -> Sweep:
+@pytest.fixture
+def sweep(tmp_path: Path) -> Iterator[GridSweep]:
+    """One whose populations are jobs of SLURM and take some seconds each; nothing of it is left to the next test."""
+    (tmp_path / "slow").mkdir()
+    (tmp_path / "slow" / "sitecustomize.py").write_text(SLOW)
+    path = os.pathsep.join([str(tmp_path / "slow"), *filter(None, [os.environ.get("PYTHONPATH")])])
+    one = GridSweep(tmp_path, settings=(*SLURM, *LONG), environment={"PYTHONPATH": path})
+    yield one
+    if one.process is not None and one.process.poll() is None:
+        one.process.kill()
+        one.process.wait()
+    subprocess.run(["scancel", "--user=root"], check=True)
+    wait_until(lambda: not queue(), 90)
+
+
+def ended(sweep: GridSweep) -> GridSweep:
     sweep.start()
     assert sweep.end() == 0, sweep.text()[-3000:]
     return sweep
 
 
-def begun(cwd: Path, *settings: str) -> GridSweep:
-    """A sweep with SLURM whose first jobs have written checkpoints."""
-    sweep = GridSweep(cwd, settings=(*SLURM, *LONG, *settings))
+def begun(sweep: GridSweep) -> tuple[str, str]:
+    """Start it; gives a job that has written checkpoints and one that waits."""
     sweep.start()
-    assert sweep.under_way()
-    return sweep
+    assert sweep.wait_until(lambda: sweep.steps() > 0), sweep.text()[-3000:]
+    job = sweep.running_jobs()[0]
+    return job, next(iter(queue("--states=PENDING")))
 
 
 def assert_whole(sweep: GridSweep, expected: Path) -> None:
@@ -108,9 +154,9 @@ def test_two_hundred_trials(cifar_root: Path, tmp_path: Path) -> None:
     assert (sweep.folder / "runs.csv").exists() == (here.folder / "runs.csv").exists()
 
 
-def test_a_job_that_is_requeued_goes_on(expected: Path, tmp_path: Path) -> None:
-    sweep = begun(tmp_path)
-    job, started = next(iter(queue("--states=RUNNING"))), sweep.started()
+def test_a_job_that_is_requeued_goes_on(sweep: GridSweep, expected: Path) -> None:
+    job, _ = begun(sweep)
+    started = sweep.started()
     subprocess.run(["scontrol", "requeue", job], check=True)
     start_at_once(job)
     assert sweep.end() == 0, sweep.text()[-3000:]
@@ -119,24 +165,22 @@ def test_a_job_that_is_requeued_goes_on(expected: Path, tmp_path: Path) -> None:
     assert "was lost" not in sweep.text()
 
 
-def test_a_job_at_its_time_limit_goes_on(expected: Path, tmp_path: Path) -> None:
+def test_a_job_at_its_time_limit_goes_on(sweep: GridSweep, expected: Path) -> None:
     """What SLURM does a minute before the limit, by hand, as limits are whole minutes."""
-    sweep = begun(tmp_path)
-    job, started = next(iter(queue("--states=RUNNING"))), sweep.started()
+    job, _ = begun(sweep)
+    started = sweep.started()
     subprocess.run(["scancel", "--signal=USR2", job], check=True)
     start_at_once(job)
-    interrupted = [run for run in sweep.runs() if metrics_of(run)["status"] == names.INTERRUPTED]
-    assert len(interrupted) == 6
+    assert sum(metrics_of(run)["status"] == names.INTERRUPTED for run in sweep.runs()) == 6
     assert sweep.end() == 0, sweep.text()[-3000:]
     assert_whole(sweep, expected)
     assert started.items() <= sweep.started().items()
     assert "was lost" not in sweep.text()
 
 
-def test_jobs_that_are_cancelled_are_submitted_again(expected: Path, tmp_path: Path) -> None:
+def test_jobs_that_are_cancelled_are_submitted_again(sweep: GridSweep, expected: Path) -> None:
     """One that runs, which leaves its checkpoints, and one that waits."""
-    sweep = begun(tmp_path)
-    running, waiting = (next(iter(queue(f"--states={state}"))) for state in ("RUNNING", "PENDING"))
+    running, waiting = begun(sweep)
     started = sweep.started()
     subprocess.run(["scancel", running, waiting], check=True)
     assert sweep.end() == 0, sweep.text()[-3000:]
@@ -145,54 +189,60 @@ def test_jobs_that_are_cancelled_are_submitted_again(expected: Path, tmp_path: P
     assert sweep.text().count("was lost") == 2
 
 
-def test_a_job_that_hangs_is_killed_and_submitted_again(expected: Path, tmp_path: Path) -> None:
-    sweep = begun(tmp_path, "hydra.launcher.worker_timeout=8")
-    pid = int((sweep.runs()[0] / names.LOCK).read_text().split()[-1])
-    os.kill(pid, signal.SIGSTOP)
+def test_a_job_that_hangs_is_killed_and_submitted_again(sweep: GridSweep, expected: Path) -> None:
+    sweep.settings = (*sweep.settings, "hydra.launcher.worker_timeout=8")
+    begun(sweep)
+    sign = sign_of_life(sweep.runs()[0])
+    assert sign is not None
+    os.kill(sign[0].pid, signal.SIGSTOP)
     assert sweep.end() == 0, sweep.text()[-3000:]
     assert_whole(sweep, expected)
-    assert "showed no life for 8 s and is killed" in sweep.text()
+    assert "no sign of life for 8 s; its task is killed" in sweep.text()
+    assert sweep.text().count("was lost") == 1
 
 
-def test_a_killed_controller_finds_its_jobs(expected: Path, tmp_path: Path) -> None:
-    sweep = begun(tmp_path)
+def test_a_killed_controller_finds_its_jobs(sweep: GridSweep, expected: Path) -> None:
+    begun(sweep)
     assert sweep.process is not None
     sweep.process.kill()
     sweep.end()
     jobs, started = queue(), sweep.started()
+    assert len(jobs) == 4
+    seen: set[str] = set()
     sweep.start()
-    assert sweep.under_way(100).keys() <= jobs.keys()
-    assert {*queue()} <= {*jobs}
-    assert sweep.end() == 0, sweep.text()[-3000:]
+    assert not sweep.wait_until(lambda: seen.update(queue()))
+    assert sweep.process.returncode == 0, sweep.text()[-3000:]
+    assert seen == {*jobs}
     assert_whole(sweep, expected)
     assert started.items() <= sweep.started().items()
-    assert "was lost" not in sweep.text()
+    assert "goes on with 4 jobs" in sweep.text()
 
 
-def test_a_controller_that_is_stopped_stops_its_jobs(expected: Path, tmp_path: Path) -> None:
-    sweep = begun(tmp_path)
+def test_a_controller_that_is_stopped_stops_its_jobs(sweep: GridSweep, expected: Path) -> None:
+    begun(sweep)
     assert sweep.process is not None
     sweep.process.terminate()
     assert sweep.end() == 128 + signal.SIGTERM
     assert queue() == {}
-    assert {metrics_of(run)["status"] for run in sweep.runs()} <= {names.INTERRUPTED, names.FINISHED}
+    assert {metrics_of(run)["status"] for run in sweep.runs()} == {names.INTERRUPTED}
     assert not (sweep.folder / "a" / names.TASKS).exists()
+    started = sweep.started()
     ended(sweep)
     assert_whole(sweep, expected)
+    assert started.items() <= sweep.started().items()
 
 
-def test_a_controller_that_is_a_job_itself(expected: Path, tmp_path: Path) -> None:
+def test_a_controller_that_is_a_job_itself(sweep: GridSweep, expected: Path) -> None:
     """Killed with its job, and begun again as another: its own jobs, which ran meanwhile, are found."""
-    sweep = GridSweep(tmp_path, settings=(*SLURM, *LONG))
     first = submitted(sweep)
     wait_until(lambda: sweep.steps() > 0, LONGEST)
-    subprocess.run(["scancel", "--signal=KILL", first], check=True)
+    subprocess.run(["scancel", "--signal=KILL", "--full", first], check=True)
     wait_until(lambda: first not in queue(), 60)
     jobs, started = queue(), sweep.started()
-    assert len(jobs) >= 2
+    assert len(jobs) == 4
     second = submitted(sweep)
     seen: set[str] = set()
-    wait_until(lambda: second not in queue() or seen.update(queue()), LONGEST)
+    wait_until(lambda: seen.update(queue()) or second not in queue(), LONGEST)
     assert seen - {second} <= {*jobs}
     assert_whole(sweep, expected)
     assert started.items() <= sweep.started().items()
@@ -202,4 +252,6 @@ def submitted(sweep: GridSweep) -> str:
     """Submit the controller of a sweep as a job; gives its id."""
     command = shlex.join([sys.executable, str(SCRIPT), "--multirun", *sweep.arguments()])
     asked = ["sbatch", "--parsable", "--mem=1G", f"--output={sweep.log}", "--open-mode=append", f"--wrap={command}"]
-    return subprocess.run(asked, cwd=sweep.cwd, capture_output=True, text=True, check=True).stdout.strip()
+    environment = os.environ | sweep.environment
+    done = subprocess.run(asked, cwd=sweep.cwd, env=environment, capture_output=True, text=True, check=True)
+    return done.stdout.strip()

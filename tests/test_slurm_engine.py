@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from kls.engines import slurm_commands, slurm_jobs
+from kls.engines.slurm_commands import Resources
 from kls.engines.slurm_jobs import SlurmJobs
 from kls.engines.task_errors import read_errors, write_errors
 from kls.engines.tasks import LostError
@@ -49,7 +50,7 @@ def jobs(monkeypatch: pytest.MonkeyPatch) -> Queue:
 
 
 def engine(folder: Path, array_size: int = 1000) -> SlurmJobs:
-    return SlurmJobs(folder, 2, 1, None, 10, None, array_size, {})
+    return SlurmJobs(folder, 2, 60.0, array_size, Resources(1, None, 10, None, {}))
 
 
 def populations(folder: Path, *runs: str) -> list[list[Job]]:
@@ -202,6 +203,20 @@ def test_where_there_is_no_slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(UserError, match="sbatch not found; sweep where SLURM's commands are"):
         engine(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("more", "line"),
+    [
+        ({"job_name": "x"}, "hydra.launcher.sbatch.job_name: the engine sets this itself"),
+        ({"array": "0-7"}, "hydra.launcher.sbatch.array: the engine sets this itself"),
+        ({"comment": "a\nreboot"}, "hydra.launcher.sbatch.comment: must be one line of text"),
+    ],
+)
+def test_options_that_cannot_be_given(more: dict[str, str], line: str) -> None:
+    with pytest.raises(UserError) as caught:
+        Resources(1, None, 10, None, more)
+    assert str(caught.value) == line
 
 
 def test_a_folder_that_slurm_would_misread(jobs: Queue, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from importlib.util import find_spec
 
 from kls.errors import UserError
 
+RESERVED = ("job-name", "array", "output", "error", "open-mode", "signal", "dependency", "wrap")  # options of sbatch
 SECONDS = 60  # that a command may take
 
 log = logging.getLogger("kls")
@@ -21,13 +22,23 @@ log = logging.getLogger("kls")
 
 @dataclass(frozen=True)
 class Resources:
-    """Of each job: cores, memory in GiB, time limit in minutes, partition, and further options of sbatch by name."""
+    """Of each job: cores, memory in GiB, time limit in minutes, partition, and further options of sbatch by name.
+
+    Raises UserError where one of these cannot be given.
+    """
 
     cores: int
     memory: float | None
     minutes: int
     partition: str | None
     more: Mapping[str, str | int]
+
+    def __post_init__(self) -> None:
+        for name, value in self.more.items():
+            if name.replace("_", "-") in RESERVED:
+                raise UserError(f"hydra.launcher.sbatch.{name}: the engine sets this itself")
+            if not str(value).isprintable():
+                raise UserError(f"hydra.launcher.sbatch.{name}: must be one line of text")
 
 
 def require_slurm() -> None:

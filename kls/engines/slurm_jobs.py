@@ -13,7 +13,7 @@ import re
 import secrets
 import shutil
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -43,27 +43,18 @@ class _Array:
 class SlurmJobs:
     """The engine of the jobs of one stage, in whose ``folder`` the runs' folders are.
 
-    slots: jobs at once. cores, memory in GiB, minutes and partition: of each job. array_size: jobs of an array, at
-    most. more: further options of sbatch, by name. Raises UserError where SLURM's commands are missing.
+    slots: jobs at once. timeout: see `Engine`. array_size: jobs of an array, at most. Raises UserError where SLURM's
+    commands are missing.
     """
 
     def __init__(
-        self,
-        folder: Path,
-        slots: int,
-        cores: int,
-        memory: float | None,
-        minutes: int,
-        partition: str | None,
-        array_size: int,
-        more: Mapping[str, str | int],
+        self, folder: Path, slots: int, timeout: float, array_size: int, resources: slurm.Resources
     ) -> None:
         slurm.require_slurm()
         if "%" in str(folder):
             raise UserError(f"{folder}: SLURM takes the % for one of its own marks; choose a folder without")
-        self.slots = slots
-        self._folder, self._array_size = folder, array_size
-        self._resources = slurm.Resources(cores, memory, minutes, partition, more)
+        self.slots, self.timeout = slots, timeout
+        self._folder, self._array_size, self._resources = folder, array_size, resources
         self._prefix = f"kls-{hashlib.sha256(os.fsencode(folder)).hexdigest()[:12]}-"
         self._arrays: dict[str, _Array] = {}
         self._tasks: dict[str, tuple[_Array, int]] = {}  # by id
@@ -138,7 +129,9 @@ class SlurmJobs:
         own.parent.mkdir(mode=0o700, exist_ok=True)
         own.parent.chmod(0o700)
         own.mkdir(mode=0o700)
-        tasks = [PopulationTask(population, self._errors(array, i)) for i, population in enumerate(populations)]
+        tasks = [
+            PopulationTask(population, self.timeout, self._errors(array, i)) for i, population in enumerate(populations)
+        ]
         self._arrays[array.name] = array
         self._write()
         try:

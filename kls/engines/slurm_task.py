@@ -29,10 +29,13 @@ PACKAGES = Path(__file__).parents[2]  # where kls lies
 
 
 class PopulationTask:
-    """Trains ``population`` and writes ``path``: the errors of its runs, none of them where all went well."""
+    """Trains ``population`` and writes ``path``: the errors of its runs, none of them where all went well.
 
-    def __init__(self, population: Population, path: Path) -> None:
-        self._population, self._path = population, path
+    timeout: as of `train`.
+    """
+
+    def __init__(self, population: Population, timeout: float, path: Path) -> None:
+        self._population, self._timeout, self._path = population, timeout, path
 
     def __call__(self) -> None:
         queue_again = signal.getsignal(signal.SIGUSR2)  # submitit's: it ends this process
@@ -46,7 +49,7 @@ class PopulationTask:
         try:
             with stop_on_signals():
                 signal.signal(signal.SIGUSR2, stop)
-                found = train_together(self._population)
+                found = train_together(self._population, self._timeout)
         except Stopped as stopped:
             signal.signal(signal.SIGTERM, signal.SIG_IGN)  # which SLURM sends to what it queues again
             if at_limit and callable(queue_again):

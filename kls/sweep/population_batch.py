@@ -103,14 +103,15 @@ def _train(jobs: Sequence[_Job], launcher: Launching) -> None:
 def engine_of(options: LauncherSettings, folder: Path) -> Engine:
     """The engine that the settings choose, for runs in ``folder``. Raises UserError where it is not there."""
     if options.engine == "slurm":
+        from kls.engines.slurm_commands import Resources
         from kls.engines.slurm_jobs import SlurmJobs
 
         if options.n_jobs == -1:
             raise UserError("hydra.launcher.n_jobs=-1: engine=slurm needs to know how many jobs may run at once")
-        return SlurmJobs(
-            folder, options.n_jobs, options.cores, options.memory, options.time_limit, options.partition,
-            options.array_size, options.sbatch or {},
-        )  # fmt: skip
+        resources = Resources(
+            options.cores, options.memory, options.time_limit, options.partition, options.sbatch or {}
+        )
+        return SlurmJobs(folder, options.n_jobs, options.worker_timeout, options.array_size, resources)
     from kls.engines.processes import Processes
 
     return Processes(options.n_jobs, options.worker_timeout)
