@@ -15,7 +15,7 @@ import subprocess
 import sys
 import time
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -66,6 +66,10 @@ class Sweep:
     again: int = 0  # finished runs that were trained again
     process: subprocess.Popen[bytes] | None = None
 
+    def search(self) -> str:
+        """The argument that says what is searched."""
+        return stages(self.nan)
+
     @property
     def folder(self) -> Path:
         return self.cwd / "sweep"
@@ -74,11 +78,16 @@ class Sweep:
     def log(self) -> Path:
         return self.cwd / "log.txt"
 
-    def start(self, largest_file: int | None = None) -> None:
-        """Begin, or go on; ``largest_file``: bytes, beyond which a write fails as on a full disk."""
-        arguments = [*COMMON, *LAUNCHERS[self.launcher], *self.settings, stages(self.nan)]
+    def arguments(self) -> list[str]:
+        """Of the command that begins it, or goes on with it."""
+        arguments = [*COMMON, *LAUNCHERS[self.launcher], *self.settings, self.search()]
         if any((self.folder / name).exists() for name in (names.SWEEP, f".{names.SWEEP}.copy")):
             arguments.append("resume=sweep")
+        return arguments
+
+    def start(self, largest_file: int | None = None) -> None:
+        """Begin, or go on; ``largest_file``: bytes, beyond which a write fails as on a full disk."""
+        arguments = self.arguments()
         self._before, self._since, self._recovered = self.checkpoints(), time.monotonic(), not self.checkpoints()
         self._done = self.finished()
         with self.log.open("ab") as log:
@@ -190,11 +199,14 @@ def _status(run: Path) -> str | None:
         return None
 
 
-def differences(got: Path, expected: Path) -> list[str]:
+def differences(got: Path, expected: Path, stages: Sequence[str] = STAGES) -> list[str]:
     """What two sweeps' runs and trials have that is not the same: of runs every number, to the last bit."""
     found = []
-    for stage in STAGES:
-        runs, others = ({p.name: p for p in (folder / stage).iterdir() if p.is_dir()} for folder in (got, expected))
+    for stage in stages:
+        runs, others = (
+            {path.name: path for path in (folder / stage).iterdir() if path.name.isdecimal()}
+            for folder in (got, expected)
+        )
         if runs.keys() != others.keys():
             found.append(f"{stage}: runs {sorted(runs)}, not {sorted(others)}")
         for name in sorted(runs.keys() & others.keys(), key=int):
