@@ -22,6 +22,7 @@ AT_HOME: dict[str, tuple[str, ...]] = {
     "pandas": ("analysis/", "report/", "study/", "bench/", "api/", "data/table_file.py"),
     "mlflow": ("export/",),
     "sklearn": ("api/",),
+    "ray": ("engines/",),
 }
 
 

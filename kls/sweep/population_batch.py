@@ -101,6 +101,10 @@ def _train(jobs: Sequence[_Job], launcher: Launching) -> None:
 
 def engine_of(options: LauncherSettings, folder: Path) -> Engine:
     """The engine that the settings choose, for runs in ``folder``. Raises UserError where it is not there."""
+    if options.engine == "ray":
+        from kls.engines.ray_tasks import RayTasks
+
+        return RayTasks(options.n_jobs, options.cores, options.memory, options.address)
     from kls.engines.processes import Processes
 
     return Processes(options.n_jobs)
