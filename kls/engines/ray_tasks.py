@@ -119,6 +119,12 @@ class RayTasks:
             self._running[task.reference] = task
 
 
+def require_ray() -> None:
+    """Raises UserError where Ray is not installed."""
+    if find_spec("ray") is None:
+        raise UserError('hydra.launcher.engine=ray needs Ray: pip install "kls[ray]"')
+
+
 def _train(working_directory: str, population: Population) -> Errors:
     """What a worker does; relative paths of the settings mean the same there."""
     os.chdir(working_directory)
@@ -126,8 +132,7 @@ def _train(working_directory: str, population: Population) -> Errors:
 
 
 def _connect(address: str | None) -> None:
-    if find_spec("ray") is None:
-        raise UserError('hydra.launcher.engine=ray needs Ray: pip install "kls[ray]"')
+    require_ray()
     for name, value in (_QUIET | (_CONNECTION if address is not None else {})).items():
         os.environ.setdefault(name, value)
     import ray
@@ -138,6 +143,7 @@ def _connect(address: str | None) -> None:
         with _signals_kept(), _silent():
             options = {"num_cpus": os.cpu_count(), "include_dashboard": False} if address is None else {}
             ray.init(address or "local", log_to_driver=False, logging_level="error", **options)
+        ray._private.worker._worker_logs_enabled = False  # of pages that it prints of a node that has died
     except Stopped:
         raise
     except Exception as error:
