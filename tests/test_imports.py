@@ -23,6 +23,7 @@ AT_HOME: dict[str, tuple[str, ...]] = {
     "mlflow": ("export/",),
     "sklearn": ("api/",),
     "submitit": ("engines/",),
+    "ray": ("engines/",),
 }
 
 

@@ -23,8 +23,8 @@ from omegaconf import DictConfig, open_dict
 from kls.config import limits
 from kls.config.launcher_settings import LauncherSettings
 from kls.config.settings import Settings
-from kls.engines.tasks import Engine, Errors, Population, train_populations
-from kls.errors import UserError
+from kls.engines.choice import engine_of
+from kls.engines.tasks import Errors, Population, train_populations
 from kls.records import names
 from kls.records.atomic import write_text
 from kls.records.run_folder import RunFolder
@@ -98,23 +98,6 @@ def _train(jobs: Sequence[_Job], launcher: Launching) -> None:
 
     pieces = populations(trainings, folder, engine.slots, most)
     train_populations(engine, pieces, options.retries, on_end)
-
-
-def engine_of(options: LauncherSettings, folder: Path) -> Engine:
-    """The engine that the settings choose, for runs in ``folder``. Raises UserError where it is not there."""
-    if options.engine == "slurm":
-        from kls.engines.slurm_commands import Resources
-        from kls.engines.slurm_jobs import SlurmJobs
-
-        if options.n_jobs == -1:
-            raise UserError("hydra.launcher.n_jobs=-1: engine=slurm needs to know how many jobs may run at once")
-        resources = Resources(
-            options.cores, options.memory, options.time_limit, options.partition, options.sbatch or {}
-        )
-        return SlurmJobs(folder, options.n_jobs, options.worker_timeout, options.array_size, resources)
-    from kls.engines.processes import Processes
-
-    return Processes(options.n_jobs, options.worker_timeout)
 
 
 def _log_as_sweep(launcher: Launching) -> None:

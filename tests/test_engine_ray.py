@@ -1,0 +1,236 @@
+"""Populations as tasks of Ray: on two nodes of this machine, of which one is killed, and under a killed controller."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+from entry_points import DATA, metrics_of
+from faults import alive
+from small_sweeps import FOLDER, SCRIPT, TINY, assert_same_sweep, job_folders, record_of, refused, sweep_in
+
+from kls.engines import ray_tasks
+from kls.records import checked, names
+
+N_TRIALS, MEMBERS = 200, 20
+LONGEST = 200.0  # seconds that a process may take
+SWEEP = (
+    *DATA, FOLDER, "model.hidden=[20]", "batch_size=50", "evaluation.n_train=200", "evaluation.every_steps=50",
+    "optimizer.schedule.n_s=100", "optimizer.schedule.cycles=1", "checkpoint_seconds=0.05", "plots=false",
+    f"lam={','.join(str(round(0.0001 * (i + 1), 4)) for i in range(N_TRIALS))}",
+    f"hydra.launcher.max_members={MEMBERS}",
+)  # fmt: skip
+RAY = "hydra.launcher.engine=ray"
+needs_ray = pytest.mark.skipif(find_spec("ray") is None, reason="Ray is not installed")
+
+
+def test_one_line_where_ray_is_missing(monkeypatch: pytest.MonkeyPatch, cifar_root: Path, tmp_path: Path) -> None:
+    monkeypatch.setattr(ray_tasks, "find_spec", lambda name: None)
+    line = refused(tmp_path, *TINY, FOLDER, RAY, "lam=0.1,0.2")
+    assert line == 'hydra.launcher.engine=ray needs Ray: pip install "kls[ray]"'
+
+
+@needs_ray
+def test_one_line_where_no_cluster_answers() -> None:
+    """In a process of its own, which Ray's threads end with."""
+    script = (
+        "from kls.engines.ray_tasks import RayTasks\nfrom kls.errors import UserError\n"
+        "try: RayTasks(-1, 60.0, 1, None, '127.0.0.1:1')\nexcept UserError as error: print(error)"
+    )
+    began = time.monotonic()
+    told = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert time.monotonic() - began < 40
+    assert told.stderr == ""
+    (line,) = told.stdout.splitlines()
+    assert line.startswith("hydra.launcher.address=127.0.0.1:1: ")
+
+
+class RaySweep:
+    """The sweep in ``cwd``/sweep on an engine, one process after the other."""
+
+    def __init__(self, cwd: Path, *settings: str) -> None:
+        self.cwd, self.settings = cwd, settings
+        self.folder, self.log = cwd / "sweep", cwd / "log.txt"
+        cwd.mkdir(exist_ok=True)
+
+    def start(self) -> subprocess.Popen[bytes]:
+        resume = ["resume=sweep"] if (self.folder / names.SWEEP).exists() else []
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, str(SCRIPT), "--multirun", *SWEEP, *self.settings, *resume],
+                cwd=self.cwd,
+                start_new_session=True,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+        return self.process
+
+    def wait_until(self, condition: Callable[[], object]) -> None:
+        end = time.monotonic() + LONGEST
+        while not condition():
+            assert self.process.poll() is None, self.text()
+            assert time.monotonic() < end, self.text()
+            time.sleep(0.01)
+
+    def end(self) -> int:
+        return self.process.wait(LONGEST)
+
+    def text(self) -> str:
+        return self.log.read_text(errors="replace")
+
+    def runs(self, status: str) -> set[Path]:
+        found = set()
+        for path in self.folder.glob(f"grid/*/{names.METRICS}"):
+            try:
+                if metrics_of(path.parent).get(names.STATUS) == status:
+                    found.add(path.parent)
+            except (OSError, ValueError):  # just being replaced
+                continue
+        return found
+
+    def in_the_middle(self) -> bool:
+        """Some populations have ended, and two have just begun."""
+        return len(self.runs(names.FINISHED)) >= MEMBERS and len(self.runs(names.RUNNING)) >= 2 * MEMBERS
+
+    def workers(self) -> set[int]:
+        """Ray's processes that hold locks of runs."""
+        found = {int(path.read_text() or 0) for path in self.folder.glob(f"grid/*/{names.LOCK}")}
+        return {pid for pid in found if alive(pid) and _command(pid).startswith("ray::")}
+
+    def checkpoints(self) -> dict[Path, int]:
+        return {path: path.stat().st_mtime_ns for path in self.folder.glob(f"grid/*/{names.LAST}")}
+
+
+def _command(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().decode()
+    except OSError:
+        return ""
+
+
+@pytest.fixture(scope="module")
+def expected(cifar_root: Path, tmp_path_factory: pytest.TempPathFactory) -> RaySweep:
+    """The sweep in processes of this machine."""
+    sweep = RaySweep(tmp_path_factory.mktemp("processes"), "hydra.launcher.n_jobs=2")
+    sweep.start()
+    assert sweep.end() == 0, sweep.text()
+    return sweep
+
+
+@pytest.fixture
+def cluster(cifar_root: Path) -> Iterator[Any]:
+    """A cluster of two nodes on this machine, one core each."""
+    from ray.cluster_utils import Cluster
+
+    found = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+    try:
+        found.add_node(num_cpus=1)
+        yield found
+    finally:
+        found.shutdown()
+
+
+def assert_ended_as(sweep: RaySweep, expected: RaySweep) -> None:
+    assert_same_sweep(sweep.folder, expected.folder, ["grid"])
+    assert len(job_folders(sweep.folder, "grid")) == N_TRIALS
+    assert "Traceback" not in sweep.text()
+    groups = [checked.read_json_twice(one.folder / "grid" / names.POPULATIONS) for one in (sweep, expected)]
+    assert groups[0] == groups[1]
+    assert len(groups[0]["populations"]) == N_TRIALS // MEMBERS
+
+
+def on(cluster: Any) -> tuple[str, str]:
+    return RAY, f"hydra.launcher.address={cluster.address}"
+
+
+@needs_ray
+@pytest.mark.slow
+def test_as_in_processes(cluster: Any, expected: RaySweep, tmp_path: Path) -> None:
+    sweep = RaySweep(tmp_path, *on(cluster))
+    sweep.start()
+    assert sweep.end() == 0, sweep.text()
+    assert_ended_as(sweep, expected)
+
+
+@needs_ray
+@pytest.mark.slow
+def test_a_node_that_is_killed(cluster: Any, expected: RaySweep, tmp_path: Path) -> None:
+    sweep = RaySweep(tmp_path, *on(cluster))
+    sweep.start()
+    sweep.wait_until(sweep.in_the_middle)
+    (other,) = cluster.worker_nodes
+    cluster.remove_node(other, allow_graceful=False)
+    assert sweep.end() == 0, sweep.text()
+    assert "its task was lost" in sweep.text()
+    assert_ended_as(sweep, expected)
+
+
+@needs_ray
+@pytest.mark.slow
+@pytest.mark.parametrize("own", [False, True])
+def test_a_controller_that_is_killed(
+    own: bool, request: pytest.FixtureRequest, expected: RaySweep, tmp_path: Path
+) -> None:
+    """Its tasks die with it, and write no more; with its own Ray as with a cluster."""
+    sweep = RaySweep(tmp_path, *((RAY,) if own else on(request.getfixturevalue("cluster"))))
+    sweep.start()
+    sweep.wait_until(sweep.in_the_middle)
+    workers = sweep.workers()
+    assert workers
+    sweep.process.kill()
+    sweep.end()
+    gone_by = time.monotonic() + 20
+    while any(map(alive, workers)):
+        assert time.monotonic() < gone_by
+        time.sleep(0.01)
+    before = sweep.checkpoints()
+    done = {run / names.LAST for run in sweep.runs(names.FINISHED)}
+    sweep.start()
+    assert sweep.end() == 0, sweep.text()
+    assert_ended_as(sweep, expected)
+    assert {path for path, at in sweep.checkpoints().items() if path in done and at != before[path]} == set()
+
+
+@needs_ray
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_sweep_that_is_stopped(number: signal.Signals, cluster: Any, expected: RaySweep, tmp_path: Path) -> None:
+    sweep = RaySweep(tmp_path, *on(cluster))
+    sweep.start()
+    sweep.wait_until(sweep.in_the_middle)
+    os.kill(sweep.process.pid, number)
+    assert sweep.end() == 128 + number, sweep.text()
+    assert sweep.runs(names.RUNNING) == set()
+    assert sweep.runs(names.INTERRUPTED) != set()
+    assert record_of(sweep.folder)["status"] == names.INTERRUPTED
+    sweep.start()
+    assert sweep.end() == 0, sweep.text()
+    assert_ended_as(sweep, expected)
+
+
+@needs_ray
+@pytest.mark.slow
+def test_a_worker_that_hangs(cluster: Any, expected: RaySweep, tmp_path: Path) -> None:
+    sweep = RaySweep(tmp_path, *on(cluster), "hydra.launcher.worker_timeout=3")
+    sweep.start()
+    sweep.wait_until(sweep.in_the_middle)
+    os.kill(min(sweep.workers()), signal.SIGSTOP)
+    assert sweep.end() == 0, sweep.text()
+    assert "showed no life" in sweep.text()
+    assert_ended_as(sweep, expected)
+
+
+@needs_ray
+@pytest.mark.slow
+def test_tasks_that_no_machine_has_room_for(cluster: Any, cifar_root: Path, tmp_path: Path) -> None:
+    outcome = sweep_in(tmp_path, *SWEEP, RAY, f"hydra.launcher.address={cluster.address}", "hydra.launcher.cores=2")
+    assert outcome.status == 1
+    assert outcome.err.splitlines()[-1] == "error: hydra.launcher.cores=2: no machine of the Ray cluster has so much"
