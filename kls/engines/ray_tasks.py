@@ -35,10 +35,10 @@ class _Task:
 class RayTasks:
     """The engine of a Ray cluster, which every machine's kls and a shared disk are needed for.
 
-    slots: tasks at once; -1 for as many as the cluster has room for. timeout: see `Engine`. cores, memory in GiB: of each task, for Ray's
-    scheduler. address: of the cluster, as "auto", host:port or ray://host:port; None starts a Ray of this machine's
-    own. Ray goes on until this process ends. Raises UserError where Ray is missing, does not answer, or has no
-    machine for such tasks.
+    slots: tasks at once; -1 for as many as the cluster has room for. timeout: see `Engine`. cores, memory in GiB: of
+    each task, for Ray's scheduler. address: of the cluster, as "auto", host:port or ray://host:port; None starts a Ray
+    of this machine's own. Ray goes on until this process ends. Raises UserError where Ray is missing, does not answer,
+    or has no machine for such tasks.
     """
 
     def __init__(self, slots: int, timeout: float, cores: int, memory: float | None, address: str | None) -> None:
