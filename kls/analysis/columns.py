@@ -43,9 +43,16 @@ def equal_to(column: pd.Series[Any], value: Any) -> pd.Series[bool]:
 
 def codes(frame: pd.DataFrame, columns: Iterable[str]) -> pd.DataFrame:
     """The values as whole numbers in the order of `sort_key`, equal if the values are the same."""
-    keys = {column: [sort_key(value) for value in frame[column]] for column in columns}
-    ranks = {column: {key: rank for rank, key in enumerate(sorted(set(cells)))} for column, cells in keys.items()}
-    return pd.DataFrame({column: map(ranks[column].get, cells) for column, cells in keys.items()}, index=frame.index)
+    return pd.DataFrame({column: _codes(frame[column]) for column in columns}, index=frame.index)
+
+
+def _codes(column: pd.Series[Any]) -> list[int]:
+    """Each different cell is looked at once; 1 and true, which hash alike, are two."""
+    cells = list(zip(map(type, column), column, strict=True))
+    keys = {cell: sort_key(cell[1]) for cell in set(cells)}
+    ranks = {key: rank for rank, key in enumerate(sorted(set(keys.values())))}
+    found = {cell: ranks[key] for cell, key in keys.items()}
+    return [found[cell] for cell in cells]
 
 
 def in_order(frame: pd.DataFrame, columns: Sequence[str], descending: bool = False) -> pd.Index[Any]:

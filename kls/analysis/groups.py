@@ -115,6 +115,12 @@ class Groups:
         ties["tied"] = ties["p"].gt(1.0 - LEVEL) | (ties.index.isin(compared[:1]) & (len(compared) > 1))
         return ties
 
+    @cached_property
+    def _rows(self) -> dict[int, Any]:
+        """For each group the places of its runs, in their order."""
+        rows: dict[int, Any] = self.member.groupby(self.member).indices
+        return rows
+
     @property
     def best(self) -> int:
         """The group that others are compared with, -1 if none can be."""
@@ -129,7 +135,7 @@ class Groups:
     def samples(self, i: int, score: str | None = None) -> Sample:
         """The scores of group i; ``score`` is one of `scores`, by default the first."""
         score = score or self.score
-        values = self.values[score].iloc[np.flatnonzero(self.member == i)].dropna()
+        values = self.values[score].iloc[self._rows.get(i, [])].dropna()
         seeds = pd.Index(self.seeds.to_numpy()[values.index], tupleize_cols=False)
         return Sample(score, values.set_axis(seeds), str(self.table.at[i, DATA]))
 

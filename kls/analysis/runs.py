@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -84,11 +84,17 @@ class Runs:
         The runs say of how many pictures and classes their accuracies are.
         """
         pictures = next((name for name in ("n_train", "n_val", "n_test") if f"{name[2:]}_" in score), "n_val")
-        known = self.frame.reindex(columns=["classes", pictures])
-        n, classes = min(known[pictures].dropna(), default=0), min(known["classes"].dropna(), default=_CLASSES)
+        n, classes = self._least[pictures], self._least["classes"]
         if not (score.endswith(SCORES[0]) and n and classes):
             return np.ones(values.shape, dtype=bool)
         return learns(values, 1.0 / classes, int(n))
+
+    @cached_property
+    def _least(self) -> dict[str, int]:
+        """The fewest classes and pictures of any run."""
+        unknown = {"classes": _CLASSES, "n_train": 0, "n_val": 0, "n_test": 0}
+        known = self.frame.reindex(columns=[*unknown])
+        return {key: min(known[key].dropna(), default=n) for key, n in unknown.items()}
 
     def chosen(self, mask: pd.Series[bool]) -> Runs:
         """The runs of these rows alone."""
@@ -109,7 +115,7 @@ def read_runs(paths: Sequence[Path]) -> Runs:
     Raises UserError if a path is no folder, or there is no run.
     """
     runs, sweeps, warnings, seen = list[list[_Cells]](), dict[str, Sweep](), list[str](), set[Path]()
-    known, is_sweep = dict[tuple[str, ...], tuple[str, ...]](), lru_cache(lambda folder: (folder / names.SWEEP).is_file())
+    known, is_sweep = dict[tuple[str, ...], tuple[str, ...]](), lru_cache(lambda path: (path / names.SWEEP).is_file())
     for path in paths:
         require_folder(path)
         root, prefix = path.resolve(), path if len(paths) > 1 else None

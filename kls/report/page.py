@@ -18,11 +18,13 @@ from kls.data.sources import source_named
 from kls.records import names
 from kls.records.run_metrics import STATUSES
 from kls.records.sweep_stages import Sweep
-from kls.report.document import Block, Details, Heading, List, Paragraph, TableBlock
+from kls.report.document import MOST_ROWS, Block, Details, Heading, List, Paragraph, TableBlock
 from kls.report.optimum import optimum_blocks
 from kls.report.output import write_report
 from kls.report.pictures import search_pictures, section_pictures
 from kls.report.provenance import command_blocks, machine_blocks, settings_blocks, sweep_commands
+
+MOST_SIDE_BY_SIDE = 500  # groups in tables with a column a model; a row a value is no table to read
 
 _NOT_SAID = (*SEEDS, "evaluation.test")
 
@@ -158,7 +160,17 @@ def _tables(groups: Groups, options: Options) -> list[Block]:
     blocks: list[Block] = [TableBlock(group_table(groups, first))]
     if n > options.top:
         begin = Paragraph(f"Best {options.top} of {n:,} groups, by {score_name(groups.runs.objective)}:")
-        blocks = [begin, *blocks, Details(f"All {n:,} groups", [TableBlock(group_table(groups, everything))])]
-    if "model" in groups.keys and len(groups.keys) > 1 and (groups.table[f"{groups.score}_n"] > 1).any():
+        words = f"All {n:,} groups"
+        if n > MOST_ROWS:
+            words = f"The {'first' if options.sort else 'best'} {MOST_ROWS} of {n:,} groups"
+            words += f"; {names.GROUPS_TABLE} of kls aggregate has all"
+            everything = everything[:MOST_ROWS] if options.sort else list(range(MOST_ROWS))
+        blocks = [begin, *blocks, Details(words, [TableBlock(group_table(groups, everything))])]
+    if "model" in groups.keys and len(groups.keys) > 1 and has_means(groups):
         blocks.append(Details("Models side by side", [TableBlock(paper_table(groups))]))
     return blocks
+
+
+def has_means(groups: Groups) -> bool:
+    """Whether any group has a mean of several runs, and there are few enough for a table with a column a model."""
+    return len(groups.table) <= MOST_SIDE_BY_SIDE and bool((groups.table[f"{groups.score}_n"] > 1).any())

@@ -21,7 +21,7 @@ from kls.records.escape import csv_cell, shortened
 from kls.records.own_files import LATEX_MARK, MARKDOWN_MARK
 from kls.report.document import Block, Heading, render_markdown, render_text
 from kls.report.output import write_files
-from kls.report.page import USUAL, Options, banner, runs_blocks
+from kls.report.page import USUAL, Options, banner, has_means, runs_blocks
 
 LATEX = "summary.tex"
 
@@ -69,7 +69,7 @@ def aggregate(paths: Sequence[Path], out: Path | None = None, options: Options =
 def _paper(section: Section, options: Options) -> str:
     """Models as columns and settings as rows, if there are means; else the best groups."""
     groups = group_runs(section.runs, options.score, options.by)
-    if not options.by and (groups.table[f"{groups.score}_n"] > 1).any():
+    if not options.by and has_means(groups):
         return latex(paper_table(groups), section.name)
     table = group_table(groups, groups.table.index[: options.top].tolist())
     return latex(table, section.name, f"{section.name}. {table.note}")
