@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from kls.analysis.columns import differing, find_column, short_names
+from kls.analysis.columns import codes, differing, find_column, short_names
 from kls.analysis.statistics import learns
 from kls.config.defaults import defaults
 from kls.config.flat_settings import EXECUTION, flatten
@@ -67,8 +67,13 @@ class Runs:
 
     def differing(self) -> list[str]:
         """Settings with more than one value, null being one; of runs that have read their data, if there are any."""
-        known = self.frame[self.frame[PICTURES].notna()]
-        return differing(known if len(known) else self.frame, self.settings)
+        known = self.coded[self.frame[PICTURES].notna()]
+        return differing(known if len(known) else self.coded, self.settings)
+
+    @cached_property
+    def coded(self) -> pd.DataFrame:
+        """Model, stage, `SECTION` and settings as whole numbers, equal where the values are the same (see `codes`)."""
+        return codes(self.frame, dict.fromkeys(["model", "stage", *SECTION, *self.settings]))
 
     def column(self, name: str) -> str:
         """The column of that name or ending (see `find_column`)."""
@@ -100,7 +105,9 @@ class Runs:
         """The runs of these rows alone."""
         frame = self.frame[mask].reset_index(drop=True)
         sweeps = {name: sweep for name, sweep in self.sweeps.items() if (frame["sweep"] == name).any()}
-        return replace(self, frame=frame, sweeps=sweeps)
+        chosen = replace(self, frame=frame, sweeps=sweeps)
+        vars(chosen)["coded"] = self.coded[mask].reset_index(drop=True)  # which takes a while to find
+        return chosen
 
     def tidy(self) -> pd.DataFrame:
         """The table without settings that are the same in all runs, and without the model if there is one alone."""

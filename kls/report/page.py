@@ -54,10 +54,11 @@ def write_runs_page(paths: Sequence[Path], out: Path, title: str | None = None) 
     of = [sweep.called or name for name, sweep in runs.sweeps.items()] or [path.resolve().name for path in paths]
     words = title or f"Runs of {listed(list(dict.fromkeys(of)))}"
 
-    begin = [Heading(words, 1), *banner([runs]), Heading("Summary", 2, "summary"), List(_summary(runs))]
+    found = grouped(runs)
+    begin = [Heading(words, 1), *banner([runs]), Heading("Summary", 2, "summary"), List(_summary(runs, found))]
     begin.append(Heading("Runs", 2, "runs"))
     end = [*settings_blocks([("", runs)]), *command_blocks(sweep_commands(runs)), *machine_blocks([runs])]
-    return write_report(out, words, lambda folder: [*begin, *runs_blocks(runs, folder, "report-"), *end])
+    return write_report(out, words, lambda folder: [*begin, *runs_blocks(runs, found, folder, "report-"), *end])
 
 
 def banner(several: Sequence[Runs]) -> list[Block]:
@@ -77,17 +78,17 @@ def banner(several: Sequence[Runs]) -> list[Block]:
     return blocks
 
 
-def _summary(runs: Runs) -> list[str]:
+def _summary(runs: Runs, found: Sequence[tuple[str, Groups]]) -> list[str]:
     """How many runs, what differs, and the best group of each section."""
     heads = runs.heads(key for key in runs.differing() if key not in _NOT_SAID).values()
     lines = [f"{status_counts(runs)}; {f'they differ in {listed(list(heads))}' if heads else 'only seeds differ'}."]
-    for section in sections(runs):
-        groups = group_runs(section.runs)
+    for section, groups in found:
+        groups = groups if groups.score == groups.runs.objective else group_runs(groups.runs)
         if (best := _best(groups)) != "-":
             label = groups.labels()[0] if len(groups.table) > 1 else _shared(groups, runs) or "all runs"
             tied = int(groups.ties["tied"].sum()) - 1
             more = f"; {counted(tied, 'other group')} not told apart from it" if tied > 0 else ""
-            lines.append(f"{section.name}: best {score_name(groups.score)} {best}, {label}{more}.")
+            lines.append(f"{section}: best {score_name(groups.score)} {best}, {label}{more}.")
     return lines
 
 
@@ -98,9 +99,9 @@ def _best(groups: Groups) -> str:
 def _shared(groups: Groups, runs: Runs) -> str:
     """What all groups have in common and not all the runs, such as "confirm, lam 0.01"."""
     heads = runs.heads(["stage", "model", *runs.differing()])
-    without = {*_NOT_SAID, *differing(groups.runs.frame, heads)}
-    keys = [key for key in differing(runs.frame, heads) if key not in without]
-    keys = [key for key in keys if not key.startswith("model.") or not determined(runs.frame, key, ["model"])]
+    without = {*_NOT_SAID, *differing(groups.runs.coded, heads)}
+    keys = [key for key in differing(runs.coded, heads) if key not in without]
+    keys = [key for key in keys if not key.startswith("model.") or not determined(runs.coded, key, ["model"])]
     first = groups.runs.frame.iloc[0]
     return ", ".join(setting_label(heads[key], first[key]) for key in keys if first[key] is not None)
 
@@ -111,8 +112,17 @@ def status_counts(runs: Runs) -> str:
     return f"{counted(len(runs.frame), 'run')}: {', '.join(f'{counts[s]:,} {s}' for s in STATUSES if s in counts)}"
 
 
-def runs_blocks(runs: Runs, folder: Path | None, stem: str, options: Options = USUAL, level: int = 3) -> list[Block]:
-    """Tables and pictures of runs, under headings of that level, for each sweep and for each section.
+def grouped(runs: Runs, options: Options = USUAL) -> list[tuple[str, Groups]]:
+    """The groups of each section, with its name."""
+    score = options.score or runs.objective
+    return [(section.name, group_runs(section.runs, score, options.by)) for section in sections(runs)]
+
+
+def runs_blocks(
+    runs: Runs, found: Sequence[tuple[str, Groups]], folder: Path | None, stem: str, options: Options = USUAL,
+    level: int = 3,
+) -> list[Block]:  # fmt: skip
+    """Tables and pictures of runs, under headings of that level, for each sweep and for each section ``found``.
 
     The pictures go to ``folder``, if given, under names that begin with ``stem``.
     """
@@ -121,12 +131,12 @@ def runs_blocks(runs: Runs, folder: Path | None, stem: str, options: Options = U
         blocks += _sweep_blocks(name, sweep, runs, level)
     blocks += search_pictures(runs, folder, stem, score) if folder else []
     blocks += optimum_blocks(runs, score, level)
-    for number, section in enumerate(sections(runs), start=1):
-        groups, own = group_runs(section.runs, score, options.by), f"{stem}{number}-" if number > 1 else stem
+    for number, (section, groups) in enumerate(found, start=1):
+        own = f"{stem}{number}-" if number > 1 else stem
         shared = f" In common: {text}." if (text := _shared(groups, runs)) else ""
-        blocks += [Heading(section.name, level), Paragraph(f"{status_counts(section.runs)}.{shared}", "note")]
+        blocks += [Heading(section, level), Paragraph(f"{status_counts(groups.runs)}.{shared}", "note")]
         blocks += _tables(groups, options) if len(groups.table) else []
-        blocks += section_pictures(groups, folder, own, section.name, options.curves) if folder else []
+        blocks += section_pictures(groups, folder, own, section, options.curves) if folder else []
     bad = runs.frame[~runs.frame[names.STATUS].isin((names.FINISHED, names.PRUNED))]
     parts = bad.reindex(columns=["folder", names.STATUS, names.MESSAGE]).itertuples(index=False, name=None)
     lines = [": ".join(part for part in row if isinstance(part, str)) for row in parts]
