@@ -232,7 +232,7 @@ def _table(runs: Sequence[Sequence[_Cells]], sweeps: dict[str, Sweep], warnings:
         identity, own, measured = (dict(zip(*part, strict=True)) for part in run)
         parts = (identity, newer | own if _SPLIT in measured else own, measured)
         cells[:, i] = [part.get(key) for part, wanted in zip(parts, columns, strict=True) for key in wanted]
-    frame = pd.DataFrame(cells.T, columns=[*_IDENTITY, *settings, *metrics])
+    frame = pd.DataFrame(cells.T, columns=[*_IDENTITY, *settings, *metrics], dtype=object)
     if _SPLIT in frame:  # of older runs the pictures of others on the same split, else the split
         pairs = list(zip(frame[PICTURES], frame[_SPLIT], strict=True))
         shared = {split: pictures for pictures, split in pairs if pictures is not None}
