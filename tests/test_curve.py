@@ -159,7 +159,7 @@ def test_a_place_with_100_runs_counts_as_100() -> None:
     many = pd.DataFrame([single] + [np.where(np.arange(6) == 3, value, np.nan) for value in [0.5, 0.52] * 50])
     for index in (np.zeros(101, int), np.arange(101)):  # one seed at each, or seeds that have been nowhere else
         found = additive(many.to_numpy(), index)
-        assert found.weight.diagonal().tolist() == [1.0, 1.0, 1.0, 101.0, 1.0, 1.0]
+        assert found.weighted(np.eye(6)).diagonal().tolist() == [1.0, 1.0, 1.0, 101.0, 1.0, 1.0]
         assert found.noise == (pytest.approx(0.01**2 * 100 / 100, rel=0.05), 100)
         curve = optimum(x, many.set_axis(index), log=False)
         at = np.searchsorted(curve.x, x[3])
@@ -177,12 +177,12 @@ def test_what_seeds_with_holes_change_is_removed() -> None:
     variance, dof = found.noise
     assert dof == 16 - (4 + 5 - 1)
     assert 0.0004 < np.sqrt(variance) < 0.002
-    assert found.weight.sum() == pytest.approx(16.0)  # runs in all
+    assert found.weighted(np.eye(5)).sum() == pytest.approx(16.0)  # runs in all
     design = np.hstack([np.eye(5)[found.place], np.eye(4)[found.seed]])
     least_squares = np.linalg.pinv(design.T @ design)[:5, :5]
     contrasts = np.eye(5)[1:] - np.eye(5)[:1]
     expected = contrasts @ least_squares @ contrasts.T  # variances of differences between places
-    np.testing.assert_allclose(contrasts @ np.linalg.inv(found.weight) @ contrasts.T, expected, atol=1e-4)
+    np.testing.assert_allclose(contrasts @ np.linalg.inv(found.weighted(np.eye(5))) @ contrasts.T, expected, atol=1e-4)
 
 
 def test_seeds_that_share_nothing_are_part_of_the_noise() -> None:

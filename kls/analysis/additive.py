@@ -20,21 +20,28 @@ _LEAST, _MOST = 1.0, 1e6  # variance of seeds over that of a run, where the runs
 class Additive:
     """Runs y (m,) without the effects of their seeds.
 
-    seed, place: (m,) of each run, numbers from 0. weight: (k, k), the precision of the means in units of that of a run,
-    n_k of place k on its diagonal; less where seeds with holes leave it open how places compare. seeds_apart: whether
-    effects of seeds can be told from noise; if not, they are part of it.
+    seed, place: (m,) of each run, numbers from 0. n: (k,) runs at each place. lost: two arrays (r, k), by whose product
+    seeds with holes leave it open how places compare. seeds_apart: whether effects of seeds can be told from noise; if
+    not, they are part of it.
     """
 
     y: np.ndarray
     seed: np.ndarray
     place: np.ndarray
-    weight: np.ndarray
+    n: np.ndarray
+    lost: tuple[np.ndarray, np.ndarray]
     seeds_apart: bool
 
     @property
     def means(self) -> np.ndarray:
         """Of each place (k,)."""
-        return np.bincount(self.place, self.y) / np.bincount(self.place)
+        return np.bincount(self.place, self.y) / self.n
+
+    def weighted(self, rows: np.ndarray) -> np.ndarray:
+        """Rows (s, k) times the precision (k, k) of the means, in units of that of a run; it is never held whole."""
+        left, right = self.lost
+        found: np.ndarray = rows * self.n - (rows @ left.T) @ right
+        return found
 
     @property
     def noise(self) -> tuple[float, int]:
@@ -61,29 +68,40 @@ def additive(scores: np.ndarray, seed: np.ndarray) -> Additive:
     own, y = seed[row], scores[row, place]
     counts = np.zeros((int(own.max()) + 1, scores.shape[1]))
     np.add.at(counts, (own, place), 1.0)
-    n, of_seed = counts.sum(axis=0), counts.sum(axis=1)
+    n, of_seed, nothing = counts.sum(axis=0), counts.sum(axis=1), (counts[:0], counts[:0])
     if (counts == counts[0]).all():  # every seed as often at each place as the others
         means = np.bincount(own, y) / of_seed
-        return Additive(y - means[own] + y.mean(), own, place, np.diag(n), True)
+        return Additive(y - means[own] + y.mean(), own, place, n, nothing, True)
     single, (inner, dof) = _rest(y, None, place)[0], _rest(y, own, place)
     if not dof:
-        return Additive(y, own, place, np.diag(n), False)
+        return Additive(y, own, place, n, nothing, False)
     ranks = y.size - dof - n.size  # of the seeds, beyond the places
     spread = (single - inner) / max(inner / dof, 1e-300) - ranks
     ratio = float(np.clip(spread / (y.size - (counts**2 / n).sum()), _LEAST, _MOST))
     shrunk = counts / (of_seed + 1.0 / ratio)[:, None]
-    weight = np.diag(n) - counts.T @ shrunk
-    places = np.linalg.solve(weight, np.bincount(place, y) - shrunk.T @ np.bincount(own, y))
-    effects = np.bincount(own, y - places[place]) / (of_seed + 1.0 / ratio)
-    level = weight.sum(axis=0)  # of all scores, which says nothing of the place: as if no seed moved it
-    pinned = weight + np.outer(level, level) * (y.size / level.sum() - 1.0) / level.sum()
-    return Additive(y - effects[own], own, place, pinned, True)
+    equations = np.diag(of_seed + 1.0 / ratio) - counts / n @ counts.T  # those of the seeds, without the places
+    effects = np.linalg.solve(equations, np.bincount(own, _centred(y, place)))
+    level = n - of_seed @ shrunk  # of all scores, which says nothing of the place: as if no seed moved it
+    pinned = level * (1.0 - y.size / level.sum()) / level.sum()
+    apart = (np.vstack([counts, level]), np.vstack([shrunk, pinned]))
+    return Additive(y - (effects - effects.mean())[own], own, place, n, apart, True)
 
 
 def _rest(y: np.ndarray, seed: np.ndarray | None, place: np.ndarray) -> tuple[float, int]:
     """Sum of squares that places, and seeds if given, leave, and its degrees of freedom."""
-    if seed is None:
-        return float(((y - (np.bincount(place, y) / np.bincount(place))[place]) ** 2).sum()), y.size - place.max() - 1
-    design = np.hstack([np.equal.outer(part, np.arange(part.max() + 1)) for part in (place, seed)]).astype(np.float64)
-    found, _, rank, _ = np.linalg.lstsq(design, y - y.mean())
-    return float(((y - y.mean() - design @ found) ** 2).sum()), y.size - int(rank)
+    rest, rank = _centred(y, place), int(place.max()) + 1
+    if seed is not None:
+        fewer, more = sorted((seed, place), key=np.max)  # the effects of one are found, the other's are centred out
+        counts = np.zeros((int(fewer.max()) + 1, int(more.max()) + 1))
+        np.add.at(counts, (fewer, more), 1.0)
+        n = counts.sum(axis=0)
+        rest = _centred(y, more)
+        normal = np.diag(counts.sum(axis=1)) - counts / n @ counts.T
+        effects, _, inner, _ = np.linalg.lstsq(normal, np.bincount(fewer, rest), rcond=1e-9)
+        rest, rank = _centred(rest - effects[fewer], more), n.size + int(inner)
+    return float((rest**2).sum()), y.size - rank
+
+
+def _centred(y: np.ndarray, group: np.ndarray) -> np.ndarray:
+    """Without the mean of each group."""
+    return y - (np.bincount(group, y) / np.bincount(group))[group]

@@ -7,12 +7,14 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from kls.errors import UserError
 from kls.records.escape import shortened
 
 _SAYS_LITTLE = ("enabled", "kind")  # alone in a table's head
+_Cell = tuple[type, Any]
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 
 
@@ -38,14 +40,28 @@ def sort_key(value: Any) -> tuple[int, Any]:
 def equal_to(column: pd.Series[Any], value: Any) -> pd.Series[bool]:
     """Which cells of a column are the same as the value."""
     key = sort_key(value)
-    return column.map(lambda cell: sort_key(cell) == key).astype(bool)
+    cells, keys = _keyed(column)
+    return pd.Series([keys[cell] == key for cell in cells], column.index, dtype=bool)
 
 
 def codes(frame: pd.DataFrame, columns: Iterable[str]) -> pd.DataFrame:
     """The values as whole numbers in the order of `sort_key`, equal if the values are the same."""
-    keys = {column: [sort_key(value) for value in frame[column]] for column in columns}
-    ranks = {column: {key: rank for rank, key in enumerate(sorted(set(cells)))} for column, cells in keys.items()}
-    return pd.DataFrame({column: map(ranks[column].get, cells) for column, cells in keys.items()}, index=frame.index)
+    return pd.DataFrame({column: _codes(frame[column]) for column in columns}, index=frame.index)
+
+
+def _codes(column: pd.Series[Any]) -> np.ndarray:
+    if column.dtype.kind == "i":  # as codes are
+        return np.unique(column, return_inverse=True)[1]
+    cells, keys = _keyed(column)
+    ranks = {key: rank for rank, key in enumerate(sorted(set(keys.values())))}
+    found = {cell: ranks[key] for cell, key in keys.items()}
+    return np.array([found[cell] for cell in cells], dtype=np.int64)
+
+
+def _keyed(column: pd.Series[Any]) -> tuple[list[_Cell], dict[_Cell, tuple[int, Any]]]:
+    """The cells, told apart by their types, too, and the `sort_key` of each different one."""
+    cells = list(zip(map(type, column), column, strict=True))
+    return cells, {cell: sort_key(cell[1]) for cell in set(cells)}
 
 
 def in_order(frame: pd.DataFrame, columns: Sequence[str], descending: bool = False) -> pd.Index[Any]:
@@ -57,8 +73,13 @@ def in_order(frame: pd.DataFrame, columns: Sequence[str], descending: bool = Fal
 
 def differing(frame: pd.DataFrame, columns: Iterable[str]) -> list[str]:
     """The columns with more than one value; a missing value is one."""
-    several = [c for c in columns if len(set(zip(map(type, frame[c]), frame[c], strict=True))) > 1]  # which is fast
-    return [c for c in several if len(set(map(sort_key, frame[c]))) > 1]
+    return [c for c in columns if _several(frame[c])]
+
+
+def _several(column: pd.Series[Any]) -> bool:
+    if column.dtype.kind == "i":
+        return column.nunique() > 1
+    return len(set(_keyed(column)[1].values())) > 1
 
 
 def determined(frame: pd.DataFrame, column: str, by: Sequence[str]) -> bool:

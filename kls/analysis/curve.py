@@ -121,15 +121,15 @@ class _Fit:
         self._best = runs.y.max()
         self._reference = np.ptp(means) or np.ptp(runs.y) or 1.0
         self.runs = runs.changed(-self._reference * np.log1p((self._best - runs.y) / self._reference))
-        self._centre, self._weight = self.runs.y.mean(), runs.weight
-        gram = self._prior[:, :, None] * (self._basis.T @ self._weight @ self._basis) * self._prior[:, None, :]
+        self._centre, self._weighted = self.runs.y.mean(), runs.weighted(self._basis.T)
+        gram = self._prior[:, :, None] * (self._weighted @ self._basis) * self._prior[:, None, :]
         # Cholesky factors (168, 41, 41) of the weights' precision, in units of the noise variance
         self._factor = np.linalg.cholesky(gram + np.eye(self._prior.shape[1]))
         means, k = self.runs.means - self._centre, len(x)
         self._half = self._forward(means[None])[:, :, 0]
         error, known = self.runs.noise
         # with the noise variance integrated out (Rasmussen & Williams, 2.7 and 5.4.1)
-        whole = means @ self._weight @ means
+        whole = runs.weighted(means[None])[0] @ means
         squares = whole - (self._half**2).sum(axis=1) + (known * error if known else 0.0)
         self._squares, self._dof = np.maximum(squares, 1e-12 * whole + 1e-300), known + k - 1
         determinant = -np.log(np.diagonal(self._factor, axis1=1, axis2=2)).sum(axis=1)
@@ -161,7 +161,7 @@ class _Fit:
 
     def _forward(self, y: np.ndarray) -> np.ndarray:
         """The weights' means (168, 41, s) from y (s, k), before `_backward`: a forward substitution for all factors."""
-        half = self._prior[:, :, None] * (self._basis.T @ self._weight @ y.T)
+        half = self._prior[:, :, None] * (self._weighted @ y.T)
         for i in range(self._prior.shape[1]):
             half[:, i] -= (self._factor[:, i, None, :i] @ half[:, :i])[:, 0]
             half[:, i] /= self._factor[:, i, i, None]

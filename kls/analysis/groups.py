@@ -115,6 +115,11 @@ class Groups:
         ties["tied"] = ties["p"].gt(1.0 - LEVEL) | (ties.index.isin(compared[:1]) & (len(compared) > 1))
         return ties
 
+    @cached_property
+    def _rows(self) -> dict[Any, Any]:
+        """For each group the places of its runs, in their order."""
+        return self.member.groupby(self.member).indices
+
     @property
     def best(self) -> int:
         """The group that others are compared with, -1 if none can be."""
@@ -129,7 +134,7 @@ class Groups:
     def samples(self, i: int, score: str | None = None) -> Sample:
         """The scores of group i; ``score`` is one of `scores`, by default the first."""
         score = score or self.score
-        values = self.values[score].iloc[np.flatnonzero(self.member == i)].dropna()
+        values = self.values[score].iloc[self._rows.get(i, [])].dropna()
         seeds = pd.Index(self.seeds.to_numpy()[values.index], tupleize_cols=False)
         return Sample(score, values.set_axis(seeds), str(self.table.at[i, DATA]))
 
@@ -185,9 +190,10 @@ def group_runs(runs: Runs, score: str | None = None, by: Sequence[str] = ()) -> 
     if by:
         keys = [*map(runs.column, by), *(key for key in varying if key.startswith("data.test_augmentation."))]
     parts = list(dict.fromkeys([*SECTION, *keys]))
-    group = numbered(frame, parts)
+    coded = runs.coded.join(codes(frame, [key for key in parts if key not in runs.coded]))
+    group = numbered(runs, coded[parts])
     averaged = frame[frame[names.STATUS].isin(RESULTS) & (group >= 0)]
-    repeated = codes(averaged, varying).assign(group=group[averaged.index]).duplicated()
+    repeated = coded.loc[averaged.index, varying].assign(group=group[averaged.index]).duplicated()
     averaged = averaged[~repeated]
     values = averaged.reindex(columns=list(dict.fromkeys([score, chooses, names.VAL_ACCURACY, *runs.scores])))
     values = values.apply(pd.to_numeric, errors="coerce").astype(np.float64).reindex(frame.index)
@@ -205,9 +211,9 @@ def group_runs(runs: Runs, score: str | None = None, by: Sequence[str] = ()) -> 
     member = group.map(dict(zip(table.index[order], range(len(order)), strict=True))).fillna(-1).astype(int)
     table, first = table.iloc[order].reset_index(drop=True), first.iloc[order]
 
-    over = list[str]()
+    over, coded = list[str](), coded.loc[averaged.index]
     for key in sorted(varying, key=lambda key: key not in SEEDS):
-        if key not in parts and not determined(averaged, key, [*parts, *over]):
+        if key not in parts and not determined(coded, key, [*parts, *over]):
             over.append(key)
     drawn = averaged[list(dict.fromkeys([*(key for key in SEEDS if key in frame), *over]))]
     seeds = pd.Series(list(drawn.itertuples(index=False, name=None)), drawn.index, dtype=object).reindex(frame.index)
@@ -215,19 +221,19 @@ def group_runs(runs: Runs, score: str | None = None, by: Sequence[str] = ()) -> 
     return Groups(runs, table, keys, score, scores, member, first.index.tolist(), values, seeds, over, again)
 
 
-def numbered(frame: pd.DataFrame, parts: Sequence[str]) -> pd.Series[int]:
-    """For each run the number of its part of the table, which is all runs with its values in the columns `parts`.
+def numbered(runs: Runs, coded: pd.DataFrame) -> pd.Series[int]:
+    """For each run the number of its part of the table, which is all runs with its values in the columns coded.
 
     A run that failed before it had read its data belongs to the only part that has its values, else to none, -1.
     """
-    coded, lost = codes(frame, parts), frame[PICTURES].isna()
+    frame, parts, lost = runs.frame, list(coded), runs.frame[PICTURES].isna()
     found, placed = coded[~lost].drop_duplicates(), coded.where(~lost)
-    for _, alike in coded[lost].groupby(list(parts)):
-        known = frame.loc[alike.index[0], list(parts)].dropna().index
+    for _, alike in coded[lost].groupby(parts):
+        known = frame.loc[alike.index[0], parts].dropna().index
         match = found[(found[known] == alike[known].iloc[0]).all(axis="columns")]
         if len(match) == 1:
             placed.loc[alike.index] = match.to_numpy(np.float64)
-    return placed.dropna().groupby(list(parts), sort=False).ngroup().reindex(frame.index, fill_value=-1)
+    return placed.dropna().groupby(parts, sort=False).ngroup().reindex(frame.index, fill_value=-1)
 
 
 def _means(values: pd.Series[float], group: pd.Series[int]) -> pd.DataFrame:
@@ -262,7 +268,7 @@ def sections(runs: Runs) -> list[Section]:
 
     A run that failed before it had read its data is in the only section that it can belong to, if there is one.
     """
-    frame, number = runs.frame, numbered(runs.frame, SECTION)
+    frame, number = runs.frame, numbered(runs, runs.coded[list(SECTION)])
     first = frame.loc[number[frame[PICTURES].notna()].drop_duplicates().index]
     sizes, sweeps = frame[PICTURES].value_counts(), list(frame["sweep"].unique())
     shown = [key for key in SECTION if key in {DATA, BUDGET, *differing(first, SECTION)}]

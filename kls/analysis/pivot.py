@@ -45,7 +45,8 @@ def pivot(groups: Groups, rows: Sequence[str], columns: str) -> Pivot:
     for i in samples:
         own = runs.frame.loc[groups.first[i], keys].tolist()
         place = tuple(map(sort_key, own))
-        refuse_several(groups, [places.get(place, i), i], "runs in one cell", [*SECTION, *groups.keys])
+        if place in places:
+            refuse_several(groups, [places[place], i], "runs in one cell", [*SECTION, *groups.keys])
         places[place] = i
         values |= zip(place, own, strict=True)
     down, across = sorted({place[:-1] for place in places}), sorted({place[-1] for place in places})

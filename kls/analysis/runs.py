@@ -7,13 +7,14 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from kls.analysis.columns import differing, find_column, short_names
+from kls.analysis.columns import codes, differing, find_column, short_names
 from kls.analysis.statistics import learns
 from kls.config.defaults import defaults
 from kls.config.flat_settings import EXECUTION, flatten
@@ -36,7 +37,7 @@ _IDENTITY = ("folder", "path", "sweep", "stage", "trial", names.STATUS, "model")
 _FILES = {names.CONFIG, names.METRICS}
 _SPLIT = "data_fingerprint"
 _CLASSES = 10  # of older runs, which do not say how many their data have
-_Run = tuple[dict[str, Any], dict[str, Any], dict[str, Any]]  # identity, settings and metrics as cells
+_Cells = tuple[tuple[str, ...], tuple[Any, ...]]  # keys, one object for all runs with the same, and values
 
 
 @dataclass(frozen=True)
@@ -66,8 +67,13 @@ class Runs:
 
     def differing(self) -> list[str]:
         """Settings with more than one value, null being one; of runs that have read their data, if there are any."""
-        known = self.frame[self.frame[PICTURES].notna()]
-        return differing(known if len(known) else self.frame, self.settings)
+        known = self.coded[self.frame[PICTURES].notna()]
+        return differing(known if len(known) else self.coded, self.settings)
+
+    @cached_property
+    def coded(self) -> pd.DataFrame:
+        """Model, stage, `SECTION` and settings as whole numbers, equal where the values are the same (see `codes`)."""
+        return codes(self.frame, dict.fromkeys(["model", "stage", *SECTION, *self.settings]))
 
     def column(self, name: str) -> str:
         """The column of that name or ending (see `find_column`)."""
@@ -83,17 +89,25 @@ class Runs:
         The runs say of how many pictures and classes their accuracies are.
         """
         pictures = next((name for name in ("n_train", "n_val", "n_test") if f"{name[2:]}_" in score), "n_val")
-        known = self.frame.reindex(columns=["classes", pictures])
-        n, classes = min(known[pictures].dropna(), default=0), min(known["classes"].dropna(), default=_CLASSES)
+        n, classes = self._least[pictures], self._least["classes"]
         if not (score.endswith(SCORES[0]) and n and classes):
             return np.ones(values.shape, dtype=bool)
         return learns(values, 1.0 / classes, int(n))
+
+    @cached_property
+    def _least(self) -> dict[str, int]:
+        """The fewest classes and pictures of any run."""
+        unknown = {"classes": _CLASSES, "n_train": 0, "n_val": 0, "n_test": 0}
+        known = self.frame.reindex(columns=[*unknown])
+        return {key: min(known[key].dropna(), default=n) for key, n in unknown.items()}
 
     def chosen(self, mask: pd.Series[bool]) -> Runs:
         """The runs of these rows alone."""
         frame = self.frame[mask].reset_index(drop=True)
         sweeps = {name: sweep for name, sweep in self.sweeps.items() if (frame["sweep"] == name).any()}
-        return replace(self, frame=frame, sweeps=sweeps)
+        chosen = replace(self, frame=frame, sweeps=sweeps)
+        vars(chosen)["coded"] = self.coded[mask].reset_index(drop=True)  # which takes a while to find
+        return chosen
 
     def tidy(self) -> pd.DataFrame:
         """The table without settings that are the same in all runs, and without the model if there is one alone."""
@@ -107,7 +121,8 @@ def read_runs(paths: Sequence[Path]) -> Runs:
 
     Raises UserError if a path is no folder, or there is no run.
     """
-    runs, sweeps, warnings, seen = list[_Run](), dict[str, Sweep](), list[str](), set[Path]()
+    runs, sweeps, warnings, seen = list[list[_Cells]](), dict[str, Sweep](), list[str](), set[Path]()
+    known, is_sweep = dict[tuple[str, ...], tuple[str, ...]](), lru_cache(lambda path: (path / names.SWEEP).is_file())
     for path in paths:
         require_folder(path)
         root, prefix = path.resolve(), path if len(paths) > 1 else None
@@ -124,12 +139,12 @@ def read_runs(paths: Sequence[Path]) -> Runs:
                 continue
             run[0].update(folder=_shown(resolved, root, prefix), path=folder)
             sweep, number = resolved.parent.parent, _number(resolved.name)
-            if (sweep / names.SWEEP).is_file():
+            if is_sweep(sweep):
                 name, trial = _shown(sweep, root, prefix), one_line(resolved.name) if number < 0 else number
                 run[0].update(sweep=name, stage=one_line(resolved.parent.name), trial=trial)
                 if name not in sweeps:
                     sweeps[name] = read_stages(sweep, warnings)
-            runs.append(run)
+            runs.append([(known.setdefault(tuple(part), tuple(part)), tuple(part.values())) for part in run])
     if not runs:
         raise UserError(f"{', '.join(map(str, paths))}: no runs there (a run's folder holds {names.METRICS})")
     return _table(runs, sweeps, warnings)
@@ -139,15 +154,16 @@ def _run_folders(root: Path, warnings: list[str]) -> Iterator[Path]:
     """Folders with settings or metrics, parents before children, numbers in their order; hidden ones are left out."""
     left = [root]
     while left:
-        folder, entries = left.pop(), dict[str, bool]()
+        folder, entries = left.pop(), list[os.DirEntry[str]]()
         try:
             with os.scandir(folder) as found:
-                entries = {entry.name: entry.is_dir(follow_symlinks=False) for entry in found}
+                entries = list(found)
         except OSError as error:
             warnings.append(f"skipped: {folder}: cannot be read ({error.strerror})")
-        if entries.keys() & _FILES:
+        if any(entry.name in _FILES for entry in entries):
             yield folder
-        inner = [name for name, is_folder in entries.items() if is_folder and name not in _FILES and name[0] != "."]
+        own = [entry for entry in entries if entry.name not in _FILES and entry.name[0] != "."]
+        inner = [entry.name for entry in own if entry.is_dir(follow_symlinks=False)]
         left += [folder / name for name in sorted(inner, key=lambda name: (_number(name), name), reverse=True)]
 
 
@@ -163,7 +179,8 @@ def _shown(folder: Path, root: Path, prefix: Path | None) -> str:
     return one_line(shown.as_posix() if shown.name else root.name)
 
 
-def _read(path: Path) -> _Run:
+def _read(path: Path) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """Identity, settings and metrics as cells."""
     file, metrics = path / names.METRICS, dict[str, Any]()
     with suppress(FileNotFoundError):
         checked.check_file(file)
@@ -202,24 +219,30 @@ def _older(path: Path, status: str) -> tuple[str | None, dict[str, Any]]:
     return None, settings
 
 
-def _table(runs: Sequence[_Run], sweeps: dict[str, Sweep], warnings: list[str]) -> Runs:
-    metrics = dict.fromkeys([*SECTION, names.VAL_ACCURACY, *(key for run in runs for key in run[2])])
+def _table(runs: Sequence[Sequence[_Cells]], sweeps: dict[str, Sweep], warnings: list[str]) -> Runs:
+    metrics = dict.fromkeys([*SECTION, names.VAL_ACCURACY, *_keys(runs, 2)])
     metrics = {key: None for key in metrics if key not in _IDENTITY}
-    known = [run[1] for run in runs if _SPLIT in run[2]]
-    keys = dict.fromkeys(key for settings in known or [run[1] for run in runs] for key in settings)
+    keys = _keys([run for run in runs if _SPLIT in run[2][0]] or runs, 1)
     reserved = {*_IDENTITY, *EXECUTION, *metrics, "runs", "evaluation.test"}
     settings = [k for k in keys if k not in reserved and not k.endswith(SCORES) and not k.startswith("n_")]
     newer = {key: defaults()[key] for key in settings if key in defaults()}
-    for own in known:
-        own |= {key: value for key, value in newer.items() if key not in own}
     columns = (_IDENTITY, settings, metrics)
-    rows = [[part.get(key) for part, wanted in zip(run, columns, strict=True) for key in wanted] for run in runs]
-    frame = pd.DataFrame(rows, columns=[*_IDENTITY, *settings, *metrics], dtype=object)
+    cells = np.empty((sum(map(len, columns)), len(runs)), dtype=object)
+    for i, run in enumerate(runs):
+        identity, own, measured = (dict(zip(*part, strict=True)) for part in run)
+        parts = (identity, newer | own if _SPLIT in measured else own, measured)
+        cells[:, i] = [part.get(key) for part, wanted in zip(parts, columns, strict=True) for key in wanted]
+    frame = pd.DataFrame(cells.T, columns=[*_IDENTITY, *settings, *metrics], dtype=object)
     if _SPLIT in frame:  # of older runs the pictures of others on the same split, else the split
         pairs = list(zip(frame[PICTURES], frame[_SPLIT], strict=True))
         shared = {split: pictures for pictures, split in pairs if pictures is not None}
         frame[PICTURES] = [shared.get(split, split) if pictures is None else pictures for pictures, split in pairs]
     return Runs(frame, settings, [key for key in metrics if key.endswith(SCORES)], sweeps, warnings)
+
+
+def _keys(runs: Sequence[Sequence[_Cells]], part: int) -> list[str]:
+    """Those of one part of the runs, each once, in the order of their first."""
+    return list(dict.fromkeys(key for keys in dict.fromkeys(run[part][0] for run in runs) for key in keys))
 
 
 def read_history(run: Path) -> pd.DataFrame:

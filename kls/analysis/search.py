@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from kls.analysis.columns import codes, differing, is_number
+from kls.analysis.columns import differing, is_number
 from kls.analysis.groups import group_runs, sections
 from kls.analysis.runs import Runs
 from kls.config.flat_settings import SEEDS
@@ -46,7 +46,8 @@ def searches(runs: Runs, score: str | None = None) -> list[Search]:
         confirming = frame["stage"].isin([stage.name for stage in stages if stage.confirm])
         tried = frame[groups.values[score].notna() & ~confirming]
         asked = dict.fromkeys(key for stage in stages for key in stage.params if key in frame)
-        for key in [*asked] or differing(tried, section.runs.settings):
+        coded = section.runs.coded
+        for key in [*asked] or differing(coded.loc[tried.index], section.runs.settings):
             parts = {s.name: s.params[key] for s in stages if key in s.params and (tried["stage"] == s.name).any()}
             own = tried[tried["stage"].isin(parts)] if asked else tried
             own = own[own[key].map(is_number).astype(bool)]
@@ -55,12 +56,12 @@ def searches(runs: Runs, score: str | None = None) -> list[Search]:
                 continue
             x, diverged = own[key].astype(np.float64), own[names.STATUS] == names.DIVERGED
             columns = {"x": x, "stage": own["stage"], "score": groups.values[score], "diverged": diverged}
-            columns["repeated"] = codes(own, section.runs.differing()).duplicated()
+            columns["repeated"] = coded.loc[own.index, section.runs.differing()].duplicated()
             trials = pd.DataFrame({**columns, "seeds": groups.seeds}, index=own.index)
             ends = {name: [*filter(is_number, part.values or (part.low, part.high))] for name, part in parts.items()}
             ranges = {name: (min(values), max(values)) for name, values in ends.items() if values}
             log = "log" in scales if scales else bool(x.min() >= 0 and x.max() >= _LOG_FROM * x[x > 0].min())
-            others = [k for k in differing(own, section.runs.settings) if k not in (key, *SEEDS)]
+            others = [k for k in differing(coded.loc[own.index], section.runs.settings) if k not in (key, *SEEDS)]
             heads = runs.heads([key, *others])
             found.append(Search(key, heads.pop(key), log, score, section.name, trials, ranges, [*heads.values()]))
     return found

@@ -11,7 +11,7 @@ from kls.plots.colours import BLACK, GREY, MARKERS, PALETTE, SKY_BLUE, SMALL_SIZ
 from kls.plots.style import PNG, Band, draw_band, figure_style, limits, new_figure, save, set_x_axis, wrap
 
 MOST_PANELS = 8
-_MANY_POINTS = 500
+_MANY_POINTS, _MOST_DRAWN = 500, 5_000
 _OUTLIER_FACTOR = 3.0  # of the interquartile range
 
 
@@ -112,6 +112,7 @@ def _draw_trials(axes: Axes, panel: SearchPanel, stages: Sequence[str], arrow: s
         for label, (kind, sign) in kinds.items():
             if kind.any():
                 (line,) = axes.plot(panel.x[kind], y[kind], sign, color=colour, clip_on=False, label=label)
+                line.set(rasterized=len(off) > _MOST_DRAWN)  # each a shape of its own makes files of many megabytes
                 line.set(alpha=0.85, markersize=(5.0 if len(off) < _MANY_POINTS else 2.0) + 3.0 * (sign == arrow))
         if stage in panel.intervals:
             bar = [low + (0.02 + 0.045 * depth) * (high - low)] * 2

@@ -86,9 +86,8 @@ class RunFolder:
         if name != names.LAST:
             (self.path / name).replace(self.path / names.LAST)
 
-    def has_its_networks(self) -> bool:
+    def has_its_networks(self, metrics: Mapping[str, Any]) -> bool:
         """Whether the checkpoints of a run that has finished are whole and of its end; damaged ones are set aside."""
-        metrics = self.read_metrics()
         for name, step in ((names.LAST, metrics.get("steps")), (names.BEST, metrics.get(names.BEST_STEP))):
             try:
                 if int(self.read_checkpoint(name)["step"]) != step:
@@ -110,16 +109,20 @@ class RunFolder:
     @property
     def ended(self) -> bool:
         """Whether the run has come to its end, with records that can be read; damaged ones are set aside."""
-        whole = True
+        return bool(self.metrics_at_end())
+
+    def metrics_at_end(self) -> dict[str, Any]:
+        """The metrics of a run that has ended, see `ended`; empty of others."""
+        found: list[Any] = []
         for name, read in (
             (names.METRICS, self.read_metrics),
             (names.CONFIG, self._check_config),
             (names.HISTORY, self.read_history),
         ):
             try:
-                read()
+                found.append(read())
             except UserError:
-                whole = False
                 if self.has(name):
                     checked.set_aside(self.path / name)
-        return whole and self.read_metrics().get(names.STATUS) in names.ENDED
+        metrics: dict[str, Any] = found[0] if len(found) == 3 else {}
+        return metrics if metrics.get(names.STATUS) in names.ENDED else {}

@@ -18,11 +18,13 @@ from kls.data.sources import source_named
 from kls.records import names
 from kls.records.run_metrics import STATUSES
 from kls.records.sweep_stages import Sweep
-from kls.report.document import Block, Details, Heading, List, Paragraph, TableBlock
+from kls.report.document import MOST_ROWS, Block, Details, Heading, List, Paragraph, TableBlock
 from kls.report.optimum import optimum_blocks
 from kls.report.output import write_report
 from kls.report.pictures import search_pictures, section_pictures
 from kls.report.provenance import command_blocks, machine_blocks, settings_blocks, sweep_commands
+
+MOST_SIDE_BY_SIDE = 500  # groups in tables with a column a model; a row a value is no table to read
 
 _NOT_SAID = (*SEEDS, "evaluation.test")
 
@@ -52,10 +54,11 @@ def write_runs_page(paths: Sequence[Path], out: Path, title: str | None = None) 
     of = [sweep.called or name for name, sweep in runs.sweeps.items()] or [path.resolve().name for path in paths]
     words = title or f"Runs of {listed(list(dict.fromkeys(of)))}"
 
-    begin = [Heading(words, 1), *banner([runs]), Heading("Summary", 2, "summary"), List(_summary(runs))]
+    found = grouped(runs)
+    begin = [Heading(words, 1), *banner([runs]), Heading("Summary", 2, "summary"), List(_summary(runs, found))]
     begin.append(Heading("Runs", 2, "runs"))
     end = [*settings_blocks([("", runs)]), *command_blocks(sweep_commands(runs)), *machine_blocks([runs])]
-    return write_report(out, words, lambda folder: [*begin, *runs_blocks(runs, folder, "report-"), *end])
+    return write_report(out, words, lambda folder: [*begin, *runs_blocks(runs, found, folder, "report-"), *end])
 
 
 def banner(several: Sequence[Runs]) -> list[Block]:
@@ -75,17 +78,17 @@ def banner(several: Sequence[Runs]) -> list[Block]:
     return blocks
 
 
-def _summary(runs: Runs) -> list[str]:
+def _summary(runs: Runs, found: Sequence[tuple[str, Groups]]) -> list[str]:
     """How many runs, what differs, and the best group of each section."""
     heads = runs.heads(key for key in runs.differing() if key not in _NOT_SAID).values()
     lines = [f"{status_counts(runs)}; {f'they differ in {listed(list(heads))}' if heads else 'only seeds differ'}."]
-    for section in sections(runs):
-        groups = group_runs(section.runs)
+    for section, groups in found:
+        groups = groups if groups.score == groups.runs.objective else group_runs(groups.runs)
         if (best := _best(groups)) != "-":
             label = groups.labels()[0] if len(groups.table) > 1 else _shared(groups, runs) or "all runs"
             tied = int(groups.ties["tied"].sum()) - 1
             more = f"; {counted(tied, 'other group')} not told apart from it" if tied > 0 else ""
-            lines.append(f"{section.name}: best {score_name(groups.score)} {best}, {label}{more}.")
+            lines.append(f"{section}: best {score_name(groups.score)} {best}, {label}{more}.")
     return lines
 
 
@@ -96,9 +99,9 @@ def _best(groups: Groups) -> str:
 def _shared(groups: Groups, runs: Runs) -> str:
     """What all groups have in common and not all the runs, such as "confirm, lam 0.01"."""
     heads = runs.heads(["stage", "model", *runs.differing()])
-    without = {*_NOT_SAID, *differing(groups.runs.frame, heads)}
-    keys = [key for key in differing(runs.frame, heads) if key not in without]
-    keys = [key for key in keys if not key.startswith("model.") or not determined(runs.frame, key, ["model"])]
+    without = {*_NOT_SAID, *differing(groups.runs.coded, heads)}
+    keys = [key for key in differing(runs.coded, heads) if key not in without]
+    keys = [key for key in keys if not key.startswith("model.") or not determined(runs.coded, key, ["model"])]
     first = groups.runs.frame.iloc[0]
     return ", ".join(setting_label(heads[key], first[key]) for key in keys if first[key] is not None)
 
@@ -109,8 +112,17 @@ def status_counts(runs: Runs) -> str:
     return f"{counted(len(runs.frame), 'run')}: {', '.join(f'{counts[s]:,} {s}' for s in STATUSES if s in counts)}"
 
 
-def runs_blocks(runs: Runs, folder: Path | None, stem: str, options: Options = USUAL, level: int = 3) -> list[Block]:
-    """Tables and pictures of runs, under headings of that level, for each sweep and for each section.
+def grouped(runs: Runs, options: Options = USUAL) -> list[tuple[str, Groups]]:
+    """The groups of each section, with its name."""
+    score = options.score or runs.objective
+    return [(section.name, group_runs(section.runs, score, options.by)) for section in sections(runs)]
+
+
+def runs_blocks(
+    runs: Runs, found: Sequence[tuple[str, Groups]], folder: Path | None, stem: str, options: Options = USUAL,
+    level: int = 3,
+) -> list[Block]:  # fmt: skip
+    """Tables and pictures of runs, under headings of that level, for each sweep and for each section ``found``.
 
     The pictures go to ``folder``, if given, under names that begin with ``stem``.
     """
@@ -119,12 +131,12 @@ def runs_blocks(runs: Runs, folder: Path | None, stem: str, options: Options = U
         blocks += _sweep_blocks(name, sweep, runs, level)
     blocks += search_pictures(runs, folder, stem, score) if folder else []
     blocks += optimum_blocks(runs, score, level)
-    for number, section in enumerate(sections(runs), start=1):
-        groups, own = group_runs(section.runs, score, options.by), f"{stem}{number}-" if number > 1 else stem
+    for number, (section, groups) in enumerate(found, start=1):
+        own = f"{stem}{number}-" if number > 1 else stem
         shared = f" In common: {text}." if (text := _shared(groups, runs)) else ""
-        blocks += [Heading(section.name, level), Paragraph(f"{status_counts(section.runs)}.{shared}", "note")]
+        blocks += [Heading(section, level), Paragraph(f"{status_counts(groups.runs)}.{shared}", "note")]
         blocks += _tables(groups, options) if len(groups.table) else []
-        blocks += section_pictures(groups, folder, own, section.name, options.curves) if folder else []
+        blocks += section_pictures(groups, folder, own, section, options.curves) if folder else []
     bad = runs.frame[~runs.frame[names.STATUS].isin((names.FINISHED, names.PRUNED))]
     parts = bad.reindex(columns=["folder", names.STATUS, names.MESSAGE]).itertuples(index=False, name=None)
     lines = [": ".join(part for part in row if isinstance(part, str)) for row in parts]
@@ -158,7 +170,17 @@ def _tables(groups: Groups, options: Options) -> list[Block]:
     blocks: list[Block] = [TableBlock(group_table(groups, first))]
     if n > options.top:
         begin = Paragraph(f"Best {options.top} of {n:,} groups, by {score_name(groups.runs.objective)}:")
-        blocks = [begin, *blocks, Details(f"All {n:,} groups", [TableBlock(group_table(groups, everything))])]
-    if "model" in groups.keys and len(groups.keys) > 1 and (groups.table[f"{groups.score}_n"] > 1).any():
+        words = f"All {n:,} groups"
+        if n > MOST_ROWS:
+            words = f"The {'first' if options.sort else 'best'} {MOST_ROWS} of {n:,} groups"
+            words += f"; {names.GROUPS_TABLE} of kls aggregate has all"
+            everything = everything[:MOST_ROWS] if options.sort else list(range(MOST_ROWS))
+        blocks = [begin, *blocks, Details(words, [TableBlock(group_table(groups, everything))])]
+    if "model" in groups.keys and len(groups.keys) > 1 and has_means(groups):
         blocks.append(Details("Models side by side", [TableBlock(paper_table(groups))]))
     return blocks
+
+
+def has_means(groups: Groups) -> bool:
+    """Whether any group has a mean of several runs, and there are few enough for a table with a column a model."""
+    return len(groups.table) <= MOST_SIDE_BY_SIDE and bool((groups.table[f"{groups.score}_n"] > 1).any())

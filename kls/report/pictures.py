@@ -28,6 +28,7 @@ FORMATS = ("png", "svg", "pdf")
 
 _MOST_MODELS = 4  # with a picture of learning curves each
 _MOST_CATEGORIES = 12  # on an axis
+_MOST_MEANS = 500  # in a picture, each with its runs
 _LOG_FROM = 50.0  # the largest value over the smallest
 _SCORES = [names.metric(split, quantity) for split in ("train", "val") for quantity in names.QUANTITIES]
 
@@ -94,7 +95,7 @@ def _shown(sample: Sample, runs: Runs) -> tuple[float, float, float]:
 
 
 def section_pictures(groups: Groups, folder: Path, stem: str, where: str, curves: int) -> list[Picture]:
-    """Learning curves; and means against the setting with the most values, numbers first, if groups have several runs.
+    """Learning curves; and means against the setting with the most values, numbers first, of a few with several runs.
 
     where: the section, for titles. curves: how many groups a picture of learning curves shows, 0 for no such picture.
     A history that cannot be read adds a line to the warnings of the runs.
@@ -103,7 +104,7 @@ def section_pictures(groups: Groups, folder: Path, stem: str, where: str, curves
     places = n.index[n > 0].tolist()
     drawn = _learning_curves(groups, places, folder, stem, where, curves) if curves and places else []
     values = {key: groups.table[key].unique() for key in differing(groups.table.loc[places], groups.keys)}
-    if values and n.gt(1).any():
+    if values and n.gt(1).any() and len(places) <= _MOST_MEANS:
         numeric = [key for key, own in values.items() if len(own) > 2 and all(map(is_number, own))]
         column = max(numeric or values, key=lambda key: len(values[key]))
         title = f"{capital(score_name(groups.score))} by {groups.runs.heads([column])[column]}: {where}"

@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from kls.analysis.columns import find_column, in_order
-from kls.analysis.groups import Section, group_runs, sections
+from kls.analysis.groups import Groups, group_runs
 from kls.analysis.runs import read_runs
 from kls.analysis.tables import group_table, latex, paper_table
 from kls.analysis.where import matching
@@ -21,7 +21,7 @@ from kls.records.escape import csv_cell, shortened
 from kls.records.own_files import LATEX_MARK, MARKDOWN_MARK
 from kls.report.document import Block, Heading, render_markdown, render_text
 from kls.report.output import write_files
-from kls.report.page import USUAL, Options, banner, runs_blocks
+from kls.report.page import USUAL, Options, banner, grouped, has_means, runs_blocks
 
 LATEX = "summary.tex"
 
@@ -46,33 +46,33 @@ def aggregate(paths: Sequence[Path], out: Path | None = None, options: Options =
     scores = list(dict.fromkeys([names.VAL_ACCURACY, *runs.scores]))
     score = find_column(options.score or runs.objective, scores)
     options, groups = replace(options, score=score), group_runs(runs, score, options.by)
+    found = grouped(runs, options)
     sort = [runs.column(options.sort.removeprefix("-"))] if options.sort else []
     order = in_order(runs.frame, sort, (options.sort or "").startswith("-"))
     blocks: list[Block] = [Heading(f"Runs of {', '.join(path.as_posix() for path in paths)}", 1), *banner([runs])]
 
     def files(folder: Path) -> dict[str, str]:
-        blocks.extend(runs_blocks(runs, folder, "", options, level=2))
+        blocks.extend(runs_blocks(runs, found, folder, "", options, level=2))
         return {
             names.RUNS_TABLE: _csv(runs.tidy().loc[order]),
             names.GROUPS_TABLE: _csv(groups.table),
             names.SUMMARY: f"{MARKDOWN_MARK}\n\n{render_markdown(blocks)}",
-            LATEX: "\n".join([LATEX_MARK, *(_paper(section, options) for section in sections(runs))]),
+            LATEX: "\n".join([LATEX_MARK, *(_paper(*part, options) for part in found)]),
         }
 
     if out is None:
-        blocks += runs_blocks(runs, None, "", options, level=2)
+        blocks += runs_blocks(runs, found, None, "", options, level=2)
         return f"{render_text(blocks)}\n\nnothing is written; --out FOLDER writes these tables, and pictures"
     written = write_files(out, _PICTURES, files)
     return f"{render_text(blocks)}\n\nwritten to {out}: {', '.join(written)}"
 
 
-def _paper(section: Section, options: Options) -> str:
+def _paper(section: str, groups: Groups, options: Options) -> str:
     """Models as columns and settings as rows, if there are means; else the best groups."""
-    groups = group_runs(section.runs, options.score, options.by)
-    if not options.by and (groups.table[f"{groups.score}_n"] > 1).any():
-        return latex(paper_table(groups), section.name)
+    if not options.by and has_means(groups):
+        return latex(paper_table(groups), section)
     table = group_table(groups, groups.table.index[: options.top].tolist())
-    return latex(table, section.name, f"{section.name}. {table.note}")
+    return latex(table, section, f"{section}. {table.note}")
 
 
 def _csv(frame: pd.DataFrame) -> str:

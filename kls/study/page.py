@@ -16,7 +16,7 @@ from kls.config.study_file import Difference, Finding, Study
 from kls.errors import UserError
 from kls.report.document import Block, Details, Heading, List, Paragraph, Picture, TableBlock
 from kls.report.output import write_report
-from kls.report.page import banner, runs_blocks
+from kls.report.page import banner, grouped, runs_blocks
 from kls.report.provenance import command_blocks, machine_blocks, settings_blocks, sweep_commands
 from kls.study.findings.common import Context
 from kls.study.findings.comparison import comparison
@@ -101,7 +101,7 @@ def _blocks(part: Part, folder: Path) -> list[Block]:
         blocks += [Heading(capital(name.replace("_", " ")), 2, f"step-{name}"), Paragraph(result.step.what)]
         blocks += [Paragraph(result.missing)] if result.missing else []
         blocks += [block for found in part.found if found.step == name for block in found.blocks]
-        blocks += runs_blocks(result.runs, folder, stem) if result.runs is not None else []
+        blocks += runs_blocks(result.runs, grouped(result.runs), folder, stem) if result.runs is not None else []
         blocks += _gradient_blocks(result.gradients, folder, stem) if result.gradients else []
         blocks += [Details("What could not be read", [List(result.warnings)])] if result.warnings else []
     commands = list[str]()

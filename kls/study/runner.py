@@ -23,7 +23,7 @@ from kls.records import names
 from kls.records.escape import one_line
 from kls.study.plan import Task
 from kls.study.record import StepRecord, take_up
-from kls.sweep.sweep_progress import look
+from kls.sweep.sweep_progress import Seen, look
 
 _LOOK_SECONDS = 3.0  # between two looks at a step's folder
 _PATIENCE = 60.0  # seconds that an interrupted command has to write its checkpoints
@@ -43,7 +43,8 @@ class Runner:
     def __init__(self, tasks: Mapping[str, Task]) -> None:
         self.failures: list[str] = []
         self._left, self._n, self._place = dict(tasks), len(tasks), ""
-        self._done = {name: task.size * _look(task)[0] for name, task in tasks.items()}
+        self._known = dict[Path, Seen]()  # of runs that have ended
+        self._done = {name: task.size * _look(task, self._known)[0] for name, task in tasks.items()}
         total, done = sum(task.size for task in tasks.values()), sum(self._done.values())
         self._bar = tqdm(total=total, initial=done, disable=None, smoothing=0, bar_format=_BAR)
         self._worker, self._pages = _Worker(), ThreadPoolExecutor(1)
@@ -101,7 +102,7 @@ class Runner:
                 record.seconds = time.monotonic() - started
                 with suppress(OSError):  # a full disk is no reason to stop
                     record.write(task.folder)
-                self._show(task, *_look(task))
+                self._show(task, *_look(task, self._known))
             if code := answer.result():
                 lines = log.read_text(encoding="utf-8", errors="replace").split("\n")
                 last = [line for line in lines if line.strip()][-1:] or [f"exit status {code}"]
@@ -122,10 +123,11 @@ class Runner:
         sys.stdout.flush()
 
 
-def _look(task: Task) -> tuple[float, str]:
+def _look(task: Task, known: dict[Path, Seen]) -> tuple[float, str]:
     """Share of a step's work that is done, and a line on it; read from its folder."""
     if task.stages:
-        return look([task.folder / stage.name / str(n) for stage in task.stages for n in range(stage.n_runs)])
+        runs = [task.folder / stage.name / str(n) for stage in task.stages for n in range(stage.n_runs)]
+        return look(runs, known)
     if task.ways:
         return float((task.folder / names.PLAYS).exists()), str(task)
     done = len(list(task.folder.glob(f"*/{names.GRADIENTS}")))

@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from kls.errors import UserError
 from kls.records import names
@@ -25,6 +25,7 @@ class SweepProgress:
 
     def __init__(self, folders: Sequence[Path], title: str, enabled: bool) -> None:
         self._folders, self._title, self._enabled = folders, title, enabled
+        self._known = dict[Path, Seen]()
         self._seen = sys.stderr.isatty() or in_notebook()
         self._done = threading.Event()
         self._started = time.perf_counter()
@@ -45,7 +46,7 @@ class SweepProgress:
         bar = progress_bar(self._seen, total=100.0, bar_format=form)
         bar.set_description(self._title)
         while not self._done.wait(TERMINAL_SECONDS if self._seen else LOG_SECONDS):
-            share, line = look(self._folders)
+            share, line = look(self._folders, self._known)
             if self._seen:
                 bar.n = 100.0 * share
                 bar.set_postfix_str(line)
@@ -56,30 +57,41 @@ class SweepProgress:
         bar.close()
 
 
-def look(folders: Sequence[Path]) -> tuple[float, str]:
-    """Share of the steps made, and a line: how many runs have ended, are running, and the best so far."""
-    found = [_metrics(folder) for folder in folders]
-    statuses = [m.get(names.STATUS) for m in found]
-    ended = [status in (*names.ENDED, names.FAILED) for status in statuses]
-    made = sum(
-        1.0 if end else _number(m.get("steps")) / max(_number(m.get("planned_steps")), 1.0)
-        for m, end in zip(found, ended, strict=True)
-    )
+class Seen(NamedTuple):
+    """What the metrics of a run say: its status, the share of its steps made, and its best validation accuracy."""
+
+    status: str | None
+    made: float
+    best: float | None
+
+
+def look(folders: Sequence[Path], known: dict[Path, Seen]) -> tuple[float, str]:
+    """Share of the steps made, and a line: how many runs have ended, are running, and the best so far.
+
+    known: of earlier looks, to which this one adds; a run that has ended is not read again.
+    """
+    found = [known.get(folder) or _seen(folder) for folder in folders]
+    known |= {path: seen for path, seen in zip(folders, found, strict=True) if seen.status in names.ENDED}
+    statuses = [seen.status for seen in found]
     failed, running = statuses.count(names.FAILED), statuses.count(names.RUNNING)
-    scores = [m[names.BEST_VAL_ACCURACY] for m in found if m.get(names.BEST_VAL_ACCURACY) is not None]
-    best = max(map(_number, scores), default=None)
-    line = f"{sum(ended)}/{len(folders)} ended, {running} running"
+    ended = failed + sum(map(statuses.count, names.ENDED))
+    best = max((seen.best for seen in found if seen.best is not None), default=None)
+    line = f"{ended}/{len(folders)} ended, {running} running"
     line += f", {failed} failed" if failed else ""
     line += f", best validation {best:.2%}" if best is not None else ""
-    return made / max(len(folders), 1), line
+    return sum(seen.made for seen in found) / max(len(folders), 1), line
+
+
+def _seen(folder: Path) -> Seen:
+    try:
+        metrics = RunFolder(folder).read_metrics()
+    except UserError:
+        metrics = {}
+    status, best = metrics.get(names.STATUS), metrics.get(names.BEST_VAL_ACCURACY)
+    made = _number(metrics.get("steps")) / max(_number(metrics.get("planned_steps")), 1.0)
+    ended = status in (*names.ENDED, names.FAILED)
+    return Seen(status, 1.0 if ended else made, None if best is None else _number(best))
 
 
 def _number(value: Any) -> float:
     return float(value) if isinstance(value, int | float) else 0.0
-
-
-def _metrics(folder: Path) -> dict[str, Any]:
-    try:
-        return RunFolder(folder).read_metrics()
-    except UserError:
-        return {}

@@ -32,11 +32,10 @@ def ended(folders: Sequence[Path]) -> bool:
     """Whether all runs of a trial have ended, with all that they should have left; else they have to go on."""
     whole = True
     for run in map(RunFolder, folders):
-        if not run.ended:
+        metrics = run.metrics_at_end()
+        if not metrics:
             whole = False
-            continue
-        metrics = run.read_metrics()
-        if metrics[names.STATUS] == names.FINISHED and not run.has_its_networks():
+        elif metrics[names.STATUS] == names.FINISHED and not run.has_its_networks(metrics):
             run.write_metrics(metrics | {names.STATUS: names.INTERRUPTED})
             whole = False
     return whole
