@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -49,8 +50,8 @@ def server() -> Iterator[str]:
             _wait(port)
             yield f"postgresql://{USER}:{ESCAPED}@127.0.0.1:{port}/postgres"
         finally:
-            process.terminate()
-            process.wait()
+            process.send_signal(signal.SIGINT)  # its fast shutdown, which does not wait for clients
+            process.wait(_LONGEST)
     finally:
         shutil.rmtree(folder)
 
