@@ -94,6 +94,19 @@ def test_a_job_without_a_result_is_lost_and_leaves_its_logs(jobs: Queue, tmp_pat
     assert own.submit(populations(tmp_path, "ab")) == ["20"]
 
 
+def test_jobs_that_never_begin_end_the_sweep(jobs: Queue, tmp_path: Path) -> None:
+    """As where a node cannot find Python: jobs would be submitted again for ever. One that began says that it can."""
+    own = engine(tmp_path)
+    for attempt in range(19):
+        (job,) = own.submit(populations(tmp_path, "ab"))
+        name = jobs.jobs.pop(job)
+        if attempt == 8:
+            (tmp_path / names.SLURM / name / "0.begun").touch()
+        last = attempt == 18
+        with pytest.raises(UserError if last else LostError, match="none of the last 10 began" if last else job):
+            own.result(job)
+
+
 def test_a_silent_slurm_loses_nothing(jobs: Queue, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     own = engine(tmp_path)
     tasks = own.submit(populations(tmp_path, "a", "b"))
@@ -130,10 +143,15 @@ def test_the_queue_must_be_known_before_anything_is_submitted_again(jobs: Queue,
     assert len(jobs.submitted) == 1
 
 
-def test_stopping(jobs: Queue, tmp_path: Path) -> None:
+def test_stopping(jobs: Queue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     own = engine(tmp_path)
     tasks = own.submit(populations(tmp_path, "a", "b"))
+    monkeypatch.setattr(slurm_jobs, "STOP_SECONDS", 0.1)
+    own.stop(tasks)
+    assert jobs.cancelled.pop() in [tuple(tasks), tuple(reversed(tasks))]
+    assert (tmp_path / names.TASKS).exists()  # as they are still there
     jobs.jobs.clear()
+    jobs.cancelled.clear()
     own.stop(tasks)
     assert jobs.cancelled == [("--state=PENDING", *tasks), ("--state=RUNNING", "--signal=TERM", *tasks)]
     assert list(tmp_path.iterdir()) == []
@@ -142,7 +160,7 @@ def test_stopping(jobs: Queue, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "content",
     [{}, {"arrays": 1}, {"arrays": {"../../x": [["0"]]}}, {"arrays": {"kls-0;reboot": [["0"]]}},
-     {"arrays": {"kls-0123456789ab-01234567": 3}}],
+     {"arrays": {"kls-0123456789ab-01234567": 3}}, {"arrays": {"kls-0123456789ab-01234567": [[["0"]]]}}],
 )  # fmt: skip
 def test_a_record_that_is_none(content: dict[str, Any], jobs: Queue, tmp_path: Path) -> None:
     checked.write_json(tmp_path / names.TASKS, content)

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -74,23 +75,29 @@ class GridSweep(Sweep):
         found = (path.parent for path in (self.folder / "a").glob(f"[0-9]*/{names.METRICS}"))
         return sorted(found, key=lambda path: int(path.name))
 
-    def steps(self) -> int:
-        """Of the checkpoints of all runs."""
-        return sum(int(metrics_of(run)["steps"]) for run in self.runs())
-
     def started(self) -> dict[str, str]:
         """When each run that has begun began."""
         return {run.name: metrics_of(run)["started"] for run in self.runs()}
 
-    def running_jobs(self) -> list[str]:
-        """Ids of the jobs that have written checkpoints."""
-        record = json.loads((self.folder / "a" / names.TASKS).read_text())["arrays"]
-        (populations,) = record.values()
-        steps = {run.name: metrics_of(run)["steps"] for run in self.runs()}
-        return [
-            job for job in queue("--states=RUNNING")
-            if steps.get(populations[int(job.partition("_")[2])][0])
-        ]  # fmt: skip
+    def under_way(self) -> list[str]:
+        """Ids of the jobs whose runs have checkpoints and have not ended."""
+        with suppress(FileNotFoundError):
+            return [job for job in queue("--states=RUNNING") if _is_under_way(self.first_run(job))]
+        return []
+
+    def first_run(self, job: str) -> Path:
+        """Of the population that a job trains."""
+        (populations,) = json.loads((self.folder / "a" / names.TASKS).read_text())["arrays"].values()
+        return self.folder / "a" / populations[int(job.partition("_")[2])][0]
+
+    def process_of(self, job: str) -> int:
+        sign = sign_of_life(self.first_run(job))
+        assert sign is not None
+        return sign[0].pid
+
+
+def _is_under_way(run: Path) -> bool:
+    return (run / names.LAST).exists() and metrics_of(run)["status"] == names.RUNNING
 
 
 @pytest.fixture(scope="module")
@@ -123,9 +130,8 @@ def ended(sweep: GridSweep) -> GridSweep:
 def begun(sweep: GridSweep) -> tuple[str, str]:
     """Start it; gives a job that has written checkpoints and one that waits."""
     sweep.start()
-    assert sweep.wait_until(lambda: sweep.steps() > 0), sweep.text()[-3000:]
-    job = sweep.running_jobs()[0]
-    return job, next(iter(queue("--states=PENDING")))
+    assert sweep.wait_until(sweep.under_way), sweep.text()[-3000:]
+    return sweep.under_way()[0], next(iter(queue("--states=PENDING")))
 
 
 def assert_whole(sweep: GridSweep, expected: Path) -> None:
@@ -166,10 +172,10 @@ def test_a_job_that_is_requeued_goes_on(sweep: GridSweep, expected: Path) -> Non
 
 
 def test_a_job_at_its_time_limit_goes_on(sweep: GridSweep, expected: Path) -> None:
-    """What SLURM does a minute before the limit, by hand, as limits are whole minutes."""
+    """What SLURM does a minute before the limit, by hand: limits are whole minutes, and scancel repeats its signals."""
     job, _ = begun(sweep)
     started = sweep.started()
-    subprocess.run(["scancel", "--signal=USR2", job], check=True)
+    os.kill(sweep.process_of(job), signal.SIGUSR2)
     start_at_once(job)
     assert sum(metrics_of(run)["status"] == names.INTERRUPTED for run in sweep.runs()) == 6
     assert sweep.end() == 0, sweep.text()[-3000:]
@@ -191,10 +197,8 @@ def test_jobs_that_are_cancelled_are_submitted_again(sweep: GridSweep, expected:
 
 def test_a_job_that_hangs_is_killed_and_submitted_again(sweep: GridSweep, expected: Path) -> None:
     sweep.settings = (*sweep.settings, "hydra.launcher.worker_timeout=8")
-    begun(sweep)
-    sign = sign_of_life(sweep.runs()[0])
-    assert sign is not None
-    os.kill(sign[0].pid, signal.SIGSTOP)
+    job, _ = begun(sweep)
+    os.kill(sweep.process_of(job), signal.SIGSTOP)
     assert sweep.end() == 0, sweep.text()[-3000:]
     assert_whole(sweep, expected)
     assert "no sign of life for 8 s; its task is killed" in sweep.text()
@@ -235,7 +239,7 @@ def test_a_controller_that_is_stopped_stops_its_jobs(sweep: GridSweep, expected:
 def test_a_controller_that_is_a_job_itself(sweep: GridSweep, expected: Path) -> None:
     """Killed with its job, and begun again as another: its own jobs, which ran meanwhile, are found."""
     first = submitted(sweep)
-    wait_until(lambda: sweep.steps() > 0, LONGEST)
+    wait_until(sweep.under_way, LONGEST)
     subprocess.run(["scancel", "--signal=KILL", "--full", first], check=True)
     wait_until(lambda: first not in queue(), 60)
     jobs, started = queue(), sweep.started()

@@ -17,19 +17,27 @@ from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from kls.engines import slurm_commands as slurm
-from kls.engines.task_errors import read_errors
+from kls.engines.task_errors import BEGUN, read_errors
 from kls.engines.tasks import STOP_SECONDS, Errors, LostError, Population
 from kls.errors import DamageError, UserError
 from kls.records import checked, names
 
 LOOK_SECONDS = 2.0  # between two looks at the queue
+MOST_UNBEGUN = 10  # jobs one after the other that end before their training begins
 
 _KEY = "arrays"
 _NAME = re.compile(r"kls-[0-9a-f]{12}-[0-9a-f]{8}")
 
 log = logging.getLogger("kls")
+
+
+def _are_populations(told: Any) -> bool:
+    return isinstance(told, list) and all(
+        isinstance(runs, list) and all(isinstance(run, str) for run in runs) for runs in told
+    )
 
 
 @dataclass
@@ -60,6 +68,7 @@ class SlurmJobs:
         self._tasks: dict[str, tuple[_Array, int]] = {}  # by id
         self._looked = 0.0
         self._answered = True
+        self._unbegun = 0
         self._read = False
 
     def submit(self, populations: Sequence[Population]) -> list[str]:
@@ -99,7 +108,11 @@ class SlurmJobs:
             )
         except (FileNotFoundError, DamageError):
             array.spoilt = True
-            raise LostError(f"job {task} of SLURM ended before its time, see {self._own(array)}") from None
+            said = f"job {task} of SLURM ended before its time, see {self._own(array)}"
+            self._unbegun = 0 if self._errors(array, place).with_suffix(BEGUN).exists() else self._unbegun + 1
+            if self._unbegun == MOST_UNBEGUN:
+                raise UserError(f"hydra.launcher.engine=slurm: {said}; none of the last {MOST_UNBEGUN} began") from None
+            raise LostError(said) from None
         finally:
             if not array.open:
                 self._forget(array)
@@ -118,7 +131,8 @@ class SlurmJobs:
             left -= {*self.wait(left, 1.0)}
         if left:
             slurm.cancel(left)
-        for array in list(self._arrays.values()):
+        kept = {self._tasks[job][0].name for job in left}
+        for array in [array for array in self._arrays.values() if array.name not in kept]:
             self._forget(array)
 
     def _submit(self, array: _Array, populations: Sequence[Population], after: str | None) -> list[str]:
@@ -183,8 +197,7 @@ class SlurmJobs:
         except FileNotFoundError:
             return []
         if not isinstance(found, dict) or not all(
-            _NAME.fullmatch(name) and isinstance(told, list) and all(isinstance(runs, list) for runs in told)
-            for name, told in found.items()
+            _NAME.fullmatch(name) and _are_populations(told) for name, told in found.items()
         ):
             raise DamageError(f"{path}: holds no arrays of jobs")
         return [_Array(name, populations) for name, populations in found.items() if name.startswith(self._prefix)]
