@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from slurm_cluster import slurm  # noqa: F401
 
 from kls.config.project import project_root
 
@@ -78,7 +79,11 @@ def small(line: str, folder: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("line", commands())
-def test_a_command(line: str, folder: Path) -> None:
+def test_a_command(line: str, folder: Path, request: pytest.FixtureRequest) -> None:
+    if "engine=slurm" in line:
+        request.getfixturevalue("slurm")
+    if "engine=ray" in line:
+        pytest.importorskip("ray")
     command = [sys.executable, "-m", "kls", *small(line, folder)]
     environment = {**os.environ, "PYTHONPATH": str(project_root()), "KLS_CONFIG_DIR": ""}
     ended = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=590)
