@@ -78,7 +78,7 @@ def differing(frame: pd.DataFrame, columns: Iterable[str]) -> list[str]:
 
 def _several(column: pd.Series[Any]) -> bool:
     if column.dtype.kind == "i":
-        return column.nunique() > 1
+        return bool((column.to_numpy()[1:] != column.to_numpy()[:-1]).any())
     return len(set(_keyed(column)[1].values())) > 1
 
 

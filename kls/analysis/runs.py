@@ -104,7 +104,8 @@ class Runs:
     def chosen(self, mask: pd.Series[bool]) -> Runs:
         """The runs of these rows alone."""
         frame = self.frame[mask].reset_index(drop=True)
-        sweeps = {name: sweep for name, sweep in self.sweeps.items() if (frame["sweep"] == name).any()}
+        there = set(frame["sweep"])
+        sweeps = {name: sweep for name, sweep in self.sweeps.items() if name in there}
         chosen = replace(self, frame=frame, sweeps=sweeps)
         vars(chosen)["coded"] = self.coded[mask].reset_index(drop=True)  # which takes a while to find
         return chosen

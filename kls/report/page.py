@@ -24,6 +24,7 @@ from kls.report.output import write_report
 from kls.report.pictures import search_pictures, section_pictures
 from kls.report.provenance import command_blocks, machine_blocks, settings_blocks, sweep_commands
 
+MOST_SECTIONS, MOST_PICTURED = 40, 20  # told of whole, and with pictures
 MOST_SIDE_BY_SIDE = 500  # groups in tables with a column a model; a row a value is no table to read
 
 _NOT_SAID = (*SEEDS, "evaluation.test")
@@ -81,7 +82,13 @@ def banner(several: Sequence[Runs]) -> list[Block]:
 def _summary(runs: Runs, found: Sequence[tuple[str, Groups]]) -> list[str]:
     """How many runs, what differs, and the best group of each section."""
     heads = runs.heads(key for key in runs.differing() if key not in _NOT_SAID).values()
-    lines = [f"{status_counts(runs)}; {f'they differ in {listed(list(heads))}' if heads else 'only seeds differ'}."]
+    first = f"{status_counts(runs)}; {f'they differ in {listed(list(heads))}' if heads else 'only seeds differ'}."
+    return [first, *_best_lines(runs, found)]
+
+
+def _best_lines(runs: Runs, found: Sequence[tuple[str, Groups]]) -> list[str]:
+    """The best group of each section that has one."""
+    lines = []
     for section, groups in found:
         groups = groups if groups.score == groups.runs.objective else group_runs(groups.runs)
         if (best := _best(groups)) != "-":
@@ -127,16 +134,25 @@ def runs_blocks(
     The pictures go to ``folder``, if given, under names that begin with ``stem``.
     """
     blocks, score = list[Block](), options.score or runs.objective
-    for name, sweep in runs.sweeps.items():
-        blocks += _sweep_blocks(name, sweep, runs, level)
-    blocks += search_pictures(runs, folder, stem, score) if folder else []
-    blocks += optimum_blocks(runs, score, level)
-    for number, (section, groups) in enumerate(found, start=1):
+    told, rest = runs, found[MOST_SECTIONS:]
+    if rest:
+        paths = [path for _, groups in found[:MOST_SECTIONS] for path in groups.runs.frame["path"]]
+        told = runs.chosen(runs.frame["path"].isin(paths))
+        words = f"These are {MOST_SECTIONS} of {len(found):,} parts, by data, sweep and epochs; a line on each other"
+        blocks.append(Paragraph(f"{words} stands below; a sweep's own folder tells all of it."))
+    for name, sweep in told.sweeps.items():
+        blocks += _sweep_blocks(name, sweep, told, level)
+    blocks += search_pictures(told, folder, stem, score, MOST_PICTURED) if folder else []
+    blocks += optimum_blocks(told, score, level)
+    for number, (section, groups) in enumerate(found[:MOST_SECTIONS], start=1):
         own = f"{stem}{number}-" if number > 1 else stem
         shared = f" In common: {text}." if (text := _shared(groups, runs)) else ""
         blocks += [Heading(section, level), Paragraph(f"{status_counts(groups.runs)}.{shared}", "note")]
         blocks += _tables(groups, options) if len(groups.table) else []
-        blocks += section_pictures(groups, folder, own, section, options.curves) if folder else []
+        if folder and number <= MOST_PICTURED:
+            blocks += section_pictures(groups, folder, own, section, options.curves)
+    if rest:
+        blocks += [Heading(f"The best of {len(rest):,} other parts", level), List(_best_lines(runs, rest))]
     bad = runs.frame[~runs.frame[names.STATUS].isin((names.FINISHED, names.PRUNED))]
     parts = bad.reindex(columns=["folder", names.STATUS, names.MESSAGE]).itertuples(index=False, name=None)
     lines = [": ".join(part for part in row if isinstance(part, str)) for row in parts]

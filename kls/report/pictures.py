@@ -33,10 +33,13 @@ _LOG_FROM = 50.0  # the largest value over the smallest
 _SCORES = [names.metric(split, quantity) for split in ("train", "val") for quantity in names.QUANTITIES]
 
 
-def search_pictures(runs: Runs, folder: Path, stem: str, score: str) -> list[Picture]:
-    """For each sweep its trials against the settings that it searched, unless they are a grid with other settings."""
+def search_pictures(runs: Runs, folder: Path, stem: str, score: str, most: int) -> list[Picture]:
+    """For each sweep its trials against the settings that it searched, unless they are a grid with other settings.
+
+    most: how many of the sweeps are looked at.
+    """
     drawn = list[Picture]()
-    for sweep in runs.frame["sweep"].unique():
+    for sweep in runs.frame["sweep"].unique()[:most]:
         own = runs.chosen(equal_to(runs.frame["sweep"], sweep))
         stages = own.sweeps[sweep].stages if own.sweeps else []
         found = searches(own, score)[:MOST_PANELS]
