@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
+import threading
 from collections import deque
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
@@ -11,9 +13,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from joblib import cpu_count
+
 from kls.engines.tasks import STOP_SECONDS, Errors, LostError, Population, train_together
 from kls.errors import UserError
-from kls.training.stop_signal import SIGNALS, Stopped
+from kls.training.stop_signal import SIGNALS, Stopped, StopSignal
 
 # Of a cluster that does not answer; by default Ray tries for a quarter of an hour.
 _CONNECTION = {
@@ -21,7 +25,12 @@ _CONNECTION = {
     "RAY_py_gcs_connect_timeout_s": "5",
     "RAY_NUM_REDIS_GET_RETRIES": "1",
 }
-_QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
+# Nothing is reported to Ray's makers, and `uv run` sends no working directory to the workers.
+_ALWAYS = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+}
 
 
 class _Task:
@@ -72,12 +81,15 @@ class RayTasks:
         import ray
 
         running = list(self._running)
-        if ray.wait(running, timeout=seconds)[0]:
-            ended = ray.wait(running, num_returns=len(running), timeout=0)[0]
-            found = [self._running.pop(reference) for reference in ended]
-            self._start()
-            return found
-        return []
+        with StopSignal() as stop:  # of an exception within ray.wait Ray would make another
+            ended = ray.wait(running, timeout=seconds)[0]
+            if ended:
+                ended = ray.wait(running, num_returns=len(running), timeout=0)[0]
+        if stop.wanted is not None:
+            raise Stopped(stop.wanted)
+        found = [self._running.pop(reference) for reference in ended]
+        self._start()
+        return found
 
     def result(self, task: _Task) -> Errors:
         """Raises UserError where the workers are not as they should be, as without kls."""
@@ -97,7 +109,8 @@ class RayTasks:
     def kill(self, task: _Task) -> None:
         import ray
 
-        ray.cancel(task.reference, force=True, recursive=False)
+        if task.reference is not None:
+            ray.cancel(task.reference, force=True, recursive=False)
 
     def stop(self, tasks: Collection[_Task]) -> None:
         """Ray sends SIGINT to those that run."""
@@ -133,7 +146,7 @@ def _train(working_directory: str, population: Population, timeout: float) -> Er
 
 def _connect(address: str | None) -> None:
     require_ray()
-    for name, value in (_QUIET | (_CONNECTION if address is not None else {})).items():
+    for name, value in (_ALWAYS | (_CONNECTION if address is not None else {})).items():
         os.environ.setdefault(name, value)
     import ray
 
@@ -141,11 +154,9 @@ def _connect(address: str | None) -> None:
         return
     try:
         with _signals_kept(), _silent():
-            options = {"num_cpus": os.cpu_count(), "include_dashboard": False} if address is None else {}
-            ray.init(address or "local", log_to_driver=False, logging_level="error", **options)
+            options = {"num_cpus": cpu_count(), "include_dashboard": False} if address is None else {}
+            ray.init(address or "local", log_to_driver=False, logging_level=logging.ERROR, **options)
         ray._private.worker._worker_logs_enabled = False  # of pages that it prints of a node that has died
-    except Stopped:
-        raise
     except Exception as error:
         where = f"hydra.launcher.address={address}" if address is not None else "hydra.launcher.engine=ray"
         raise UserError(f"{where}: {_line(error)}") from error
@@ -154,7 +165,8 @@ def _connect(address: str | None) -> None:
 @contextmanager
 def _signals_kept() -> Iterator[None]:
     """Ray takes SIGTERM for itself."""
-    before = {number: signal.getsignal(number) for number in SIGNALS}
+    ours = SIGNALS if threading.current_thread() is threading.main_thread() else ()
+    before = {number: signal.getsignal(number) for number in ours}
     try:
         yield
     finally:
