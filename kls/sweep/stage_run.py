@@ -18,6 +18,7 @@ from kls.config.resume import quoted
 from kls.records import names
 from kls.records.atomic import remove_leftovers
 from kls.records.folders import refuse_links
+from kls.records.lease import Lease
 from kls.sweep.intervals import Range
 from kls.sweep.job_keeper import JobKeeper
 from kls.sweep.sampler_checks import startup_warning
@@ -35,7 +36,8 @@ log = logging.getLogger("kls")
 class StageRun:
     """The trials of a stage in its folder.
 
-    seeds: of each trial's runs; none where the settings say the seed. copied: makes the copy of its study.
+    seeds: of each trial's runs; none where the settings say the seed. copied: makes the copy of its study. lease: of
+    the sweep's folder, without which nothing more is written.
     """
 
     def __init__(
@@ -46,9 +48,10 @@ class StageRun:
         objective: str,
         keeper: JobKeeper,
         copied: Callable[[optuna.Study], StudyCopy],
+        lease: Lease,
     ) -> None:
         self.stage, self.folder, self.seeds, self.objective = stage, folder, seeds, objective
-        self._keeper, self._copied = keeper, copied
+        self._keeper, self._copied, self._lease = keeper, copied, lease
 
     def search(self, ranges: Mapping[str, Range], points: Sequence[dict[str, Any]]) -> optuna.Study:
         """Run all trials, or go on with them. points: what they are, where no sampler draws them."""
@@ -74,6 +77,7 @@ class StageRun:
         return outcome(folders, self.objective) if ended(folders) else None
 
     def _write(self) -> None:
+        self._lease.check()
         self._record.write()
         self._copy.update()
 

@@ -23,6 +23,7 @@ from kls.config.storage_setting import storage_address
 from kls.config.validation import validate_group
 from kls.errors import UserError
 from kls.records import environment, names
+from kls.records.lease import LeaseLostError
 from kls.records.lock import only_process
 from kls.records.sweep_record import SweepRecord, refuse_used
 from kls.sweep import intervals, shared_storage, stage_entry
@@ -93,7 +94,7 @@ class StagedSearch:
         self.folder.mkdir(parents=True, exist_ok=True)
         logging.getLogger("hydra_plugins").setLevel(logging.ERROR)  # JobKeeper tells of failures
         logging.getLogger("hydra").setLevel(logging.WARNING)
-        with only_process(self.folder):
+        with only_process(self.folder) as self.lease:
             self.checks.disk(self.folder, settings)
             self.record = SweepRecord(self.folder, definition, self.arguments, resume, self._facts(), _as_now)
             go_on = f"go on with the same command and resume={self.folder}"
@@ -105,6 +106,8 @@ class StagedSearch:
                 configure_log(hydra.hydra_logging, hydra.verbose, execution_whitelist=self.context.execution_whitelist)
                 log.warning("stopped; %s", go_on)
                 raise
+            except LeaseLostError as error:
+                raise UserError(str(error)) from None
             except (OSError, MemoryError, *FAULTS) as error:
                 with suppress(OSError):
                     self.record.set_status(names.INTERRUPTED)
@@ -164,7 +167,9 @@ class StagedSearch:
             self.checks.job_arguments(stage),
         )
         points = [{name: trial_value(value) for name, value in point.items()} for point in points]
-        study = StageRun(stage, folder, seeds, self.typed.objective, keeper, copied).search(ranges, points)
+        study = StageRun(stage, folder, seeds, self.typed.objective, keeper, copied, self.lease).search(
+            ranges, points
+        )
         trials = means_over_seeds(trials_told(study.get_trials(deepcopy=False), self.found.sign))
         if all(trial.pruned for trial in trials):
             raise self._no_trial_finished(stage, len(trials))
