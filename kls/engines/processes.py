@@ -78,7 +78,10 @@ class _Here(Future[Errors]):
         self._task = task
 
     def train(self) -> None:
-        self.set_result(train_together(*self._task))
+        try:
+            self.set_result(train_together(*self._task))
+        except LostError as error:
+            self.set_exception(error)
 
 
 def _in_worker(population: Population, timeout: float) -> Errors:

@@ -102,6 +102,8 @@ class RayTasks:
             raise LostError("its process was stopped") from error
         except (exceptions.RayTaskError, exceptions.RuntimeEnvSetupError) as error:
             cause = getattr(error, "cause", None) or error
+            if isinstance(cause, LostError):
+                raise cause from None
             raise UserError(f"hydra.launcher.engine=ray: {_line(cause)}") from error
         except exceptions.RayError as error:
             raise LostError(type(error).__name__) from error

@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Hashable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+from kls.records.lease import LeaseLostError
 from kls.records.lock import sign_of_life
 from kls.training.session import ORPHAN_SECONDS, Job, train
 
@@ -95,9 +96,14 @@ def train_populations(
 
 
 def train_together(population: Population, timeout: float) -> Errors:
-    """Train one population; where that fails, gives the error as each job's. timeout: as of `train`."""
+    """Train one population; where that fails, gives the error as each job's. timeout: as of `train`.
+
+    Raises LostError where another process has taken over the folders, and Stopped.
+    """
     try:
         train(population, lambda step, total, best: None, ORPHAN_SECONDS, timeout)
+    except LeaseLostError as error:
+        raise LostError(str(error)) from None
     except Exception as error:
         return dict.fromkeys((job.folder for job in population), error)
     return {}
