@@ -51,11 +51,11 @@ def codes(frame: pd.DataFrame, columns: Iterable[str]) -> pd.DataFrame:
 
 def _codes(column: pd.Series[Any]) -> np.ndarray:
     if column.dtype.kind == "i":  # as codes are
-        return np.unique(column, return_inverse=True)[1]
+        return np.unique(column, return_inverse=True)[1].astype(np.int32)
     cells, keys = _keyed(column)
     ranks = {key: rank for rank, key in enumerate(sorted(set(keys.values())))}
     found = {cell: ranks[key] for cell, key in keys.items()}
-    return np.array([found[cell] for cell in cells], dtype=np.int64)
+    return np.array([found[cell] for cell in cells], dtype=np.int32)
 
 
 def _keyed(column: pd.Series[Any]) -> tuple[list[_Cell], dict[_Cell, tuple[int, Any]]]:

@@ -192,11 +192,10 @@ def group_runs(runs: Runs, score: str | None = None, by: Sequence[str] = ()) -> 
     parts = list(dict.fromkeys([*SECTION, *keys]))
     coded = runs.coded.join(codes(frame, [key for key in parts if key not in runs.coded]))
     group = numbered(runs, coded[parts])
-    averaged = frame[frame[names.STATUS].isin(RESULTS) & (group >= 0)]
-    repeated = coded.loc[averaged.index, varying].assign(group=group[averaged.index]).duplicated()
-    averaged = averaged[~repeated]
-    values = averaged.reindex(columns=list(dict.fromkeys([score, chooses, names.VAL_ACCURACY, *runs.scores])))
-    values = values.apply(pd.to_numeric, errors="coerce").astype(np.float64).reindex(frame.index)
+    repeated = coded[varying].assign(group=group)[frame[names.STATUS].isin(RESULTS) & (group >= 0)].duplicated()
+    averaged = repeated.index[~repeated]
+    values = frame.reindex(columns=list(dict.fromkeys([score, chooses, names.VAL_ACCURACY, *runs.scores])))
+    values = values.loc[averaged].apply(pd.to_numeric, errors="coerce").astype(np.float64).reindex(frame.index)
     tested = [TEST] if TEST in values and values[TEST].count() else []
     scores = list(dict.fromkeys([score, chooses, names.VAL_ACCURACY, *tested]))
 
@@ -211,11 +210,11 @@ def group_runs(runs: Runs, score: str | None = None, by: Sequence[str] = ()) -> 
     member = group.map(dict(zip(table.index[order], range(len(order)), strict=True))).fillna(-1).astype(int)
     table, first = table.iloc[order].reset_index(drop=True), first.iloc[order]
 
-    over, coded = list[str](), coded.loc[averaged.index]
+    over, coded = list[str](), coded.loc[averaged]
     for key in sorted(varying, key=lambda key: key not in SEEDS):
         if key not in parts and not determined(coded, key, [*parts, *over]):
             over.append(key)
-    drawn = averaged[list(dict.fromkeys([*(key for key in SEEDS if key in frame), *over]))]
+    drawn = frame.loc[averaged, list(dict.fromkeys([*(key for key in SEEDS if key in frame), *over]))]
     seeds = pd.Series(list(drawn.itertuples(index=False, name=None)), drawn.index, dtype=object).reindex(frame.index)
     keys, again = [*differing(table, SECTION), *(keys if by else _telling(table, keys))], int(repeated.sum())
     return Groups(runs, table, keys, score, scores, member, first.index.tolist(), values, seeds, over, again)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import html
 import re
 import unicodedata
+from functools import lru_cache
 
 _LATEX = str.maketrans(
     {
@@ -71,9 +72,12 @@ def latex_escaped(text: object) -> str:
 
 def csv_cell(value: object) -> object:
     """A cell as it is; of a text that a spreadsheet would take for a formula one with an apostrophe before it."""
-    if not isinstance(value, str) or _is_number(value):
-        return value
-    return _FORMULA.sub(r"\1'", one_line(value))
+    return _text_cell(value) if isinstance(value, str) else value
+
+
+@lru_cache(maxsize=4096)  # most are the same in all runs
+def _text_cell(text: str) -> str:
+    return text if _is_number(text) else _FORMULA.sub(r"\1'", one_line(text))
 
 
 def _is_number(text: str) -> bool:

@@ -27,6 +27,7 @@ LATEX = "summary.tex"
 
 _PICTURES = re.compile(r"(\d+-)?(search|curves|means)(-\d+)?\.(png|svg|pdf)")
 _MOST_TOP = 10_000
+_ROWS = 10_000  # made texts at once
 
 
 def aggregate(paths: Sequence[Path], out: Path | None = None, options: Options = USUAL) -> str:
@@ -77,5 +78,8 @@ def _paper(section: str, groups: Groups, options: Options) -> str:
 
 def _csv(frame: pd.DataFrame) -> str:
     """All digits; no cell is a formula."""
-    cells = frame.astype(object).map(csv_cell).rename(columns=csv_cell)
-    return str(cells.to_csv(index=False, lineterminator="\n"))
+    texts = []
+    for first in range(0, max(len(frame), 1), _ROWS):
+        cells = frame.iloc[first : first + _ROWS].astype(object).map(csv_cell).rename(columns=csv_cell)
+        texts.append(cells.to_csv(index=False, header=first == 0, lineterminator="\n"))
+    return "".join(texts)
