@@ -80,9 +80,9 @@ class GridSweep(Sweep):
         return {run.name: metrics_of(run)["started"] for run in self.runs()}
 
     def under_way(self) -> list[str]:
-        """Ids of the jobs whose runs have checkpoints and have not ended."""
+        """Ids of the jobs, all of one array, whose runs have checkpoints and have not ended."""
         with suppress(FileNotFoundError):
-            return [job for job in queue("--states=RUNNING") if _is_under_way(self.first_run(job))]
+            return [job for job in queue("--states=RUNNING") if "_" in job and _is_under_way(self.first_run(job))]
         return []
 
     def first_run(self, job: str) -> Path:
@@ -237,10 +237,12 @@ def test_a_controller_that_is_stopped_stops_its_jobs(sweep: GridSweep, expected:
 
 
 def test_a_controller_that_is_a_job_itself(sweep: GridSweep, expected: Path) -> None:
-    """Killed with its job, and begun again as another: its own jobs, which ran meanwhile, are found."""
+    """It dies, and is begun again as another: its own jobs, which ran meanwhile, are found."""
     first = submitted(sweep)
     wait_until(sweep.under_way, LONGEST)
-    subprocess.run(["scancel", "--signal=KILL", "--full", first], check=True)
+    controller = sign_of_life(sweep.folder)
+    assert controller is not None
+    os.kill(controller[0].pid, signal.SIGKILL)
     wait_until(lambda: first not in queue(), 60)
     jobs, started = queue(), sweep.started()
     assert len(jobs) == 4
@@ -250,12 +252,15 @@ def test_a_controller_that_is_a_job_itself(sweep: GridSweep, expected: Path) -> 
     assert seen - {second} <= {*jobs}
     assert_whole(sweep, expected)
     assert started.items() <= sweep.started().items()
+    assert "jobs that are in SLURM's queue" in sweep.text()
 
 
 def submitted(sweep: GridSweep) -> str:
-    """Submit the controller of a sweep as a job; gives its id."""
+    """Submit the controller of a sweep as a job, before all that wait; gives its id."""
     command = shlex.join([sys.executable, str(SCRIPT), "--multirun", *sweep.arguments()])
-    asked = ["sbatch", "--parsable", "--mem=1G", f"--output={sweep.log}", "--open-mode=append", f"--wrap={command}"]
+    options = ["--mem=1G", "--priority=4294950000", f"--output={sweep.log}", "--open-mode=append", f"--wrap={command}"]
     environment = os.environ | sweep.environment
-    done = subprocess.run(asked, cwd=sweep.cwd, env=environment, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        ["sbatch", "--parsable", *options], cwd=sweep.cwd, env=environment, capture_output=True, text=True, check=True
+    )
     return done.stdout.strip()
