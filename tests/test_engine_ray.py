@@ -112,7 +112,8 @@ class RaySweep:
     def workers(self) -> set[int]:
         """Ray's processes that hold locks of runs."""
         signs = map(sign_of_life, self.folder.glob("grid/[0-9]*"))
-        return {sign[0] for sign in signs if sign and alive(sign[0]) and _command(sign[0]).startswith("ray::")}
+        pids = {sign[0].pid for sign in signs if sign}
+        return {pid for pid in pids if alive(pid) and _command(pid).startswith("ray::")}
 
     def checkpoints(self) -> dict[Path, int]:
         return {path: path.stat().st_mtime_ns for path in self.folder.glob(f"grid/*/{names.LAST}")}

@@ -190,3 +190,20 @@ def test_without_links_each_run_has_its_own(
     before = (folders[0] / names.INPUTS).stat()
     run_inputs.put_inputs(inputs, folders)
     assert (folders[0] / names.INPUTS).stat() == before
+
+
+def test_two_runs_that_share_each_others_file_at_once(
+    finished_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def linked_meanwhile(path: Path) -> Iterator[Path]:
+        os.link(path, twin)
+        yield twin
+
+    twin = tmp_path / "1" / names.INPUTS
+    for folder in (tmp_path / "0", twin.parent):
+        folder.mkdir()
+    monkeypatch.setattr(run_inputs, "_of_other_trials", linked_meanwhile)
+    inputs = run_inputs.read_inputs(finished_run, trained_run.load_settings(finished_run))
+    run_inputs.put_inputs(inputs, [tmp_path / "0"])
+    assert sorted(path.name for path in tmp_path.glob("*/*")) == [names.INPUTS] * 2
+    assert twin.stat().st_nlink == 2

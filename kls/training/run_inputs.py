@@ -58,8 +58,9 @@ def _link(source: Path, path: Path) -> bool:
         os.link(source, temporary)
         temporary.replace(path)
     except OSError:  # another disk, a file system without links, or too many of them
-        temporary.unlink(missing_ok=True)
         return False
+    finally:
+        temporary.unlink(missing_ok=True)  # it stays where ``path`` was another name of the same file already
     return True
 
 
