@@ -19,7 +19,7 @@ from kls.report.page import Options
 from kls.report.summary import aggregate
 from kls.sweep.sweep_progress import look
 
-LARGEST_MEMORY = 16_384  # bytes a run, of all that aggregation holds at once
+LARGEST_MEMORY = 12_288  # bytes a run, of all that aggregation holds at once
 BOUNDS = {"low": 1e-4, "high": 1.0, "scale": "log"}
 
 
@@ -45,9 +45,9 @@ def make_runs(sweep: Path, lams: dict[str, np.ndarray], seeds: dict[str, int]) -
 
 @pytest.mark.slow
 def test_3000_runs(tmp_path: Path) -> None:
-    """Single runs at 2,000 values, where a square of their number would be seen, and five seeds at 200 others."""
-    lams = {"again": np.geomspace(1.1e-4, 0.9, 200), "random": np.geomspace(1e-4, 1.0, 2000)}
-    made = make_runs(tmp_path / "s", lams, {"random": 1, "again": 5})
+    """Single runs at 1,000 values and two seeds at 1,000 others, where a square of their number would be seen."""
+    lams = {"again": np.geomspace(1.1e-4, 0.9, 1000), "random": np.geomspace(1e-4, 1.0, 1000)}
+    made = make_runs(tmp_path / "s", lams, {"random": 1, "again": 2})
     tracemalloc.start()
     try:
         text = aggregate([tmp_path / "s"], options=Options(curves=0))
@@ -57,8 +57,8 @@ def test_3000_runs(tmp_path: Path) -> None:
     assert peak < LARGEST_MEMORY * len(made)
     assert len(text.splitlines()) < 80
     assert "3,000 runs: 3,000 finished." in text
-    assert "Best 5 of 2,200 groups, by validation accuracy:" in text
-    assert "The best 100 of 2,200 groups; summary.csv of kls aggregate has all" in text
+    assert "Best 5 of 2,000 groups, by validation accuracy:" in text
+    assert "The best 100 of 2,000 groups; summary.csv of kls aggregate has all" in text
     assert "... and 70 more" in text
 
     aggregate([tmp_path / "s"], tmp_path / "out", Options(curves=0))
@@ -69,7 +69,7 @@ def test_3000_runs(tmp_path: Path) -> None:
     np.testing.assert_allclose(found.sort_index().to_numpy(), expected.sort_index().to_numpy(), rtol=1e-12)
     (optimum,) = optima(read_runs([tmp_path / "s"]), names.VAL_ACCURACY)
     assert np.log10(optimum.curve.place.centre) == pytest.approx(-2.0, abs=0.05)
-    assert optimum.curve.mean.max() == pytest.approx(0.56, abs=0.005)  # of a seed between the best and the worst
+    assert optimum.curve.mean.max() == pytest.approx(0.545, abs=0.002)  # of the mean seed
 
 
 def test_a_run_that_has_ended_is_not_read_again(tmp_path: Path) -> None:

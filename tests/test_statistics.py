@@ -175,6 +175,7 @@ def test_holm_adjusts_by_how_many_tests_are_left() -> None:
     np.testing.assert_allclose(holm(np.array([0.02, 0.019, 0.9])), [0.057, 0.057, 0.9])
     np.testing.assert_allclose(holm(np.array([0.7, 0.8])), [1.0, 1.0])
     assert np.isnan(holm(np.array([math.nan]))).all()
+    np.testing.assert_array_equal(holm(p, 3), holm(np.r_[p, 1.0, 1.0, 1.0])[: len(p)])
 
 
 def test_a_slope_is_that_of_the_seeds() -> None:

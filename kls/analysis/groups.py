@@ -110,7 +110,7 @@ class Groups:
             best, *others = (self.samples(i, chooses).values for i in compared)
             found = np.array([(d.interval.centre, d.detectable, d.p) for d in (difference(o, best) for o in others)])
             pairs = len(compared) * (len(compared) - 1) // 2
-            found[:, 2] = holm(np.r_[found[:, 2], np.ones(pairs - len(found))])[: len(found)]
+            found[:, 2] = holm(found[:, 2], pairs - len(found))
             ties.loc[compared[1:]] = found
         ties["tied"] = ties["p"].gt(1.0 - LEVEL) | (ties.index.isin(compared[:1]) & (len(compared) > 1))
         return ties

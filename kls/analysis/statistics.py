@@ -124,11 +124,14 @@ def welch(a: Moments, b: Moments, variance: float = 0.0) -> Difference:
     return Difference(interval, p, "Welch", detectable)
 
 
-def holm(p: np.ndarray) -> np.ndarray:
-    """p values (m,) adjusted for the number of tests by Holm's method (1979); NaN is no test."""
+def holm(p: np.ndarray, others: int = 0) -> np.ndarray:
+    """p values (m,) adjusted for the number of tests by Holm's method (1979); NaN is no test.
+
+    others: how many more tests there are, with larger p.
+    """
     adjusted, order = np.full(p.size, np.nan), np.argsort(p)
     order = order[: np.isfinite(p).sum()]
-    adjusted[order] = np.minimum(np.maximum.accumulate(p[order] * np.arange(order.size, 0, -1)), 1.0)
+    adjusted[order] = np.minimum(np.maximum.accumulate(p[order] * np.arange(order.size + others, others, -1)), 1.0)
     return adjusted
 
 
