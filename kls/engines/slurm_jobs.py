@@ -178,7 +178,8 @@ class SlurmJobs:
                 found[tuple(array.populations[place])] = job
         for array in [array for array in self._arrays.values() if not array.open]:
             self._forget(array)
-        log.info("%s: goes on with %d jobs that are in SLURM's queue", self._folder, len(found))
+        if found:
+            log.info("%s: goes on with %d jobs that are in SLURM's queue", self._folder, len(found))
         return found
 
     def _active(self) -> dict[str, str] | None:
