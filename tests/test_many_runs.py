@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import tracemalloc
 from pathlib import Path
 
@@ -70,6 +71,25 @@ def test_3000_runs(tmp_path: Path) -> None:
     (optimum,) = optima(read_runs([tmp_path / "s"]), names.VAL_ACCURACY)
     assert np.log10(optimum.curve.place.centre) == pytest.approx(-2.0, abs=0.05)
     assert optimum.curve.mean.max() == pytest.approx(0.545, abs=0.002)  # of the mean seed
+
+
+@pytest.mark.slow
+def test_45_sweeps(tmp_path: Path) -> None:
+    """The first 40 are told of whole, by a table of stages each, the others in a line; the files have all."""
+    for i in range(45):
+        make_sweep(tmp_path / f"s{i:02}", [{"name": "only", "status": "finished"}])
+        make_run(tmp_path / f"s{i:02}" / "only" / "0", 0.5 + i / 1000)
+    text = aggregate([tmp_path], options=Options(curves=0))
+    assert "Shown are 40 of 45 parts by data, sweep and epochs, and the best of each other below." in " ".join(
+        text.split()
+    )
+    assert re.findall(r"(?m)^Sweep (s\d\d) in", text) == [f"s{i:02}" for i in range(40)]
+    assert "The best of 5 other parts" in text
+    told = re.findall(r"sweep (s\d\d), 20 epochs: best validation accuracy ([\d.]+) %", text)
+    assert told == [(f"s{i}", f"{50 + i / 10:.2f}") for i in range(40, 45)]
+    aggregate([tmp_path], tmp_path / "out", Options(curves=0))
+    for name in (names.RUNS_TABLE, names.GROUPS_TABLE):
+        assert pd.read_csv(tmp_path / "out" / name)["sweep"].tolist() == [f"s{i:02}" for i in range(45)]
 
 
 def test_a_run_that_has_ended_is_not_read_again(tmp_path: Path) -> None:

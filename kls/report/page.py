@@ -138,8 +138,8 @@ def runs_blocks(
     if rest:
         paths = [path for _, groups in found[:MOST_SECTIONS] for path in groups.runs.frame["path"]]
         told = runs.chosen(runs.frame["path"].isin(paths))
-        words = f"These are {MOST_SECTIONS} of {len(found):,} parts, by data, sweep and epochs; a line on each other"
-        blocks.append(Paragraph(f"{words} stands below; a sweep's own folder tells all of it."))
+        words = f"Shown are {MOST_SECTIONS} of {len(found):,} parts by data, sweep and epochs, and the best of each"
+        blocks.append(Paragraph(f"{words} other below. Aggregated alone, the folder of a sweep is shown whole."))
     for name, sweep in told.sweeps.items():
         blocks += _sweep_blocks(name, sweep, told, level)
     blocks += search_pictures(told, folder, stem, score, MOST_PICTURED) if folder else []
