@@ -43,8 +43,8 @@ def searched(name: str, trials: int, lam: Parameter, **others: Any) -> Stage:
     return Stage(name=name, **{"sampler": "random", "trials": trials, "params": {"lam": lam}} | others)
 
 
-def around_optimum(source: str, steps: int) -> Parameter:
-    rule = AroundOptimum(source=source, rule="around_optimum", factor=6)
+def around_optimum(source: str, steps: int, factor: float) -> Parameter:
+    rule = AroundOptimum(source=source, rule="around_optimum", factor=factor)
     return Parameter(narrow=rule, scale="log", steps=steps)
 
 
@@ -120,7 +120,7 @@ STAGES: dict[str, list[Stage]] = {
     ],
     "lambda_search": [
         grid_with_test("coarse", cycles(1), test=False, lam=log(1e-5, 1e-1, steps=8)),
-        grid_with_test("fine", cycles(1), test=False, lam=around_optimum("coarse", steps=6)),
+        grid_with_test("fine", cycles(1), test=False, lam=around_optimum("coarse", steps=6, factor=6)),
         confirmed("fine", by="curve"),
     ],
     "networks": [
@@ -220,7 +220,7 @@ STAGES: dict[str, list[Stage]] = {
     ],
     "smoke": [
         grid_with_test("coarse", cycles(1), test=False, lam=log(1e-5, 1e-1, steps=6)),
-        grid_with_test("fine", cycles(1), test=False, lam=around_optimum("coarse", steps=6)),
+        grid_with_test("fine", cycles(1), test=False, lam=around_optimum("coarse", steps=5, factor=10)),
         confirmed("fine", seeds=3, by="curve"),
     ],
 }

@@ -6,15 +6,17 @@ LEASE_SECONDS, by its own clock, takes it over; a holder that comes back then fi
 
 from __future__ import annotations
 
+import errno
 import os
 import platform
 import secrets
+import stat
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 from kls.errors import UserError
 from kls.records.atomic import UNKNOWN, where
@@ -132,10 +134,19 @@ class Lease:
 
 def read(path: Path) -> Content:
     """The content of a lock file. Raises OSError."""
-    with path.open("rb", buffering=0) as file:  # an open asks the server of a network's file system; a stat may not
+    with opened(path, os.O_RDONLY) as file:  # which asks the server of a network's file system; a stat may not
         text, touched = file.read(2 * WIDTH), os.fstat(file.fileno()).st_mtime_ns
     signs = text[WIDTH:].strip()
     return Content(_parsed(text[:WIDTH]), int(signs) if signs.isdigit() else 0, touched)
+
+
+def opened(path: Path, flags: int) -> BinaryIO:
+    """A lock file, unbuffered. Raises OSError; a pipe, which would have its reader wait, is none."""
+    descriptor = os.open(path, flags | getattr(os, "O_NONBLOCK", 0), 0o644)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "not a file", str(path))
+    return os.fdopen(descriptor, "rb", buffering=0)
 
 
 def _parsed(line: bytes) -> Holder | None:

@@ -53,7 +53,7 @@ def is_held(folder: Path) -> bool:
     """Whether a process holds the lock of a folder, on this machine or on another. Changes no file."""
     path = folder / names.LOCK
     try:
-        with path.open("rb") as file:
+        with lease.opened(path, os.O_RDONLY) as file:
             locked = _flock(file.fileno(), shared=True)
         if locked is False:
             return True
@@ -81,7 +81,7 @@ def sign_of_life(folder: Path) -> tuple[Holder, int] | None:
 def _locked(path: Path, patience: float) -> Iterator[bool]:
     """Hold the flock of a file; gives whether its file system has such locks."""
     until = time.monotonic() + patience
-    with os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o644), "rb") as file:
+    with lease.opened(path, os.O_RDWR | os.O_CREAT) as file:
         while (locked := _flock(file.fileno())) is False:
             if time.monotonic() >= until:
                 raise lease.refusal(path, lease.read(path).holder)
