@@ -52,7 +52,8 @@ def test_one_line_where_no_cluster_answers() -> None:
         [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60, env=os.environ | seconds
     )
     assert told.stderr == ""
-    assert told.stdout == "hydra.launcher.address=127.0.0.1:1: no Ray cluster answers there\n"
+    (line,) = told.stdout.splitlines()
+    assert line.startswith("hydra.launcher.address=127.0.0.1:1: no Ray cluster answers there, or it asks for a token")
 
 
 class RaySweep:

@@ -161,7 +161,8 @@ def _connect(address: str | None) -> None:
         ray._private.worker._worker_logs_enabled = False  # of pages that it prints of a node that has died
     except Exception as error:
         where = f"hydra.launcher.address={address}" if address is not None else "hydra.launcher.engine=ray"
-        said = "no Ray cluster answers there" if isinstance(error, ConnectionError) else _line(error)
+        refused = "no Ray cluster answers there, or it asks for a token (RAY_AUTH_MODE=token, RAY_AUTH_TOKEN)"
+        said = refused if isinstance(error, ConnectionError) else _line(error)
         raise UserError(f"{where}: {said}") from error
 
 
