@@ -65,7 +65,7 @@ def make_search(folder: Path) -> Path:
 
 
 def test_a_search_shows_its_stages_the_best_and_the_confirmed(tmp_path: Path, drawn: dict[str, Any]) -> None:
-    (picture,) = search_pictures(read_runs([make_search(tmp_path)]), tmp_path, "", "val_accuracy")
+    (picture,) = search_pictures(read_runs([make_search(tmp_path)]), tmp_path, "", "val_accuracy", 20)
     panels, label, path, title, *_ = drawn["search"]
     assert (label, path.name, title) == ("Validation accuracy (%)", "search.png", "Search of lam and dropout")
     lam, dropout = panels
@@ -87,7 +87,7 @@ def test_a_search_shows_its_stages_the_best_and_the_confirmed(tmp_path: Path, dr
 def test_the_smooth_curve_of_a_search_for_one_setting(tmp_path: Path, drawn: dict[str, Any]) -> None:
     for i in range(9):
         make_run(tmp_path / str(i), 0.5 - 0.01 * (i - 4) ** 2, lam=10.0 ** (i / 2 - 6), seed=i)
-    (picture,) = search_pictures(read_runs([tmp_path]), tmp_path, "", "val_accuracy")
+    (picture,) = search_pictures(read_runs([tmp_path]), tmp_path, "", "val_accuracy", 20)
     (panel,) = drawn["search"][0]
     at = panel.curve.x[panel.curve.mean.argmax()]
     assert at == pytest.approx(1e-4, rel=0.05)
@@ -98,19 +98,19 @@ def test_the_smooth_curve_of_a_search_for_one_setting(tmp_path: Path, drawn: dic
 def test_a_grid_of_two_settings_and_runs_of_few_values_are_no_search(tmp_path: Path, drawn: dict[str, Any]) -> None:
     for i in range(3):
         make_run(tmp_path / "plain" / str(i), 0.5, lam=0.1 * i, model="3layer", model__hidden=[i + 1])
-    assert search_pictures(read_runs([tmp_path]), tmp_path, "", "val_accuracy") == []
+    assert search_pictures(read_runs([tmp_path]), tmp_path, "", "val_accuracy", 20) == []
     values = {key: searched(None, None, "log", [0.1, 0.2, 0.3, 0.4]) for key in ("lam", "model.dropout")}
     grid = make_sweep(tmp_path / "grid", [{"name": "grid", "sampler": "grid", "params": values}])
     for i in range(16):
         make_run(grid / "grid" / str(i), 0.5, lam=0.1 * (i % 4 + 1), model__dropout=0.1 * (i // 4 + 1))
-    assert search_pictures(read_runs([grid]), tmp_path, "", "val_accuracy") == []
+    assert search_pictures(read_runs([grid]), tmp_path, "", "val_accuracy", 20) == []
     for i in range(8):
         make_run(tmp_path / "models" / str(i), 0.5, lam=0.1 * (i % 4 + 1), model=("3layer", "9layer")[i // 4])
-    assert search_pictures(read_runs([tmp_path / "models"]), tmp_path, "", "val_accuracy") == []
+    assert search_pictures(read_runs([tmp_path / "models"]), tmp_path, "", "val_accuracy", 20) == []
 
 
 def test_losses_are_searched_for_the_smallest(tmp_path: Path, drawn: dict[str, Any]) -> None:
-    search_pictures(read_runs([make_search(tmp_path)]), tmp_path, "", "val_loss")
+    search_pictures(read_runs([make_search(tmp_path)]), tmp_path, "", "val_loss", 20)
     panels, *_, options = drawn["search"]
     assert panels[0].y[panels[0].stage == "b_coarse"].tolist() == pytest.approx([1.5, 1.1, np.log(10)])
     assert (panels[0].best.y, options["lower_is_better"]) == (pytest.approx(1.2), True)

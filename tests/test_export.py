@@ -131,7 +131,7 @@ def test_mistakes(outputs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         return mistake(call(main, ("outputs", "--mlflow", uri, *more), outputs))
 
     assert line("mlruns") == "--mlflow mlruns: give sqlite:///FILE, or http(s)://SERVER"
-    assert line("ftp://me:secret@host/x") == "--mlflow ftp://...@host/x: give sqlite:///FILE, or http(s)://SERVER"
+    assert line("ftp://me:secret@host/x") == "--mlflow ftp://***@host/x: give sqlite:///FILE, or http(s)://SERVER"
     assert line(URI, "--experiment", " ") == "--experiment '': give a name"
     with monkeypatch.context() as patch:
         patch.setattr(mlflow_store, "find_spec", lambda _: None)
@@ -141,6 +141,6 @@ def test_mistakes(outputs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert line("sqlite:///text.db").startswith(f"--mlflow sqlite:///{outputs}/text.db: ")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     told = line("http://me:secret@127.0.0.1:9/")
-    assert told.startswith("--mlflow http://...@127.0.0.1:9/: ")
+    assert told.startswith("--mlflow http://***@127.0.0.1:9/: ")
     assert "secret" not in told
     assert json.loads((outputs / "outputs/search/1" / names.SWEEP).read_text())
