@@ -115,6 +115,24 @@ class RaySweep:
         pids = {sign[0].pid for sign in signs if sign}
         return {pid for pid in pids if alive(pid) and _command(pid).startswith("ray::")}
 
+    def held_worker(self, raylet: int) -> int:
+        """A process of the node with this raylet, stopped in the middle of a population."""
+        held = 0
+
+        def hold() -> bool:
+            nonlocal held
+            held = next((pid for pid in self.workers() if _parent(pid) == raylet), 0)
+            if not held:
+                return False
+            os.kill(held, signal.SIGSTOP)
+            if held in self.workers():
+                return True
+            os.kill(held, signal.SIGCONT)
+            return False
+
+        self.wait_until(hold)
+        return held
+
     def checkpoints(self) -> dict[Path, int]:
         return {path: path.stat().st_mtime_ns for path in self.folder.glob(f"grid/*/{names.LAST}")}
 
@@ -124,6 +142,10 @@ def _command(pid: int) -> str:
         return Path(f"/proc/{pid}/cmdline").read_bytes().decode()
     except OSError:
         return ""
+
+
+def _parent(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
 
 
 @pytest.fixture(scope="module")

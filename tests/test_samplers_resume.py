@@ -33,7 +33,7 @@ KILLS: list[tuple[Any, str, int]] = [
     (RunFolder, "write_history", 6),  # in the second one
     (optuna.study.Study, "ask", 3),
     (optuna.study.Study, "tell", 4),  # the second sampler's own study is told what it was told before
-    (population_batch, "_recording", 2),
+    (population_batch, "_told", 2),
 ]
 
 

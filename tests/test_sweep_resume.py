@@ -92,7 +92,7 @@ KILLS: list[tuple[Any, str, int]] = [
     (optuna.study.Study, "tell", 2),  # one of three results is told
     (SweepRecord, "put_stage", 2),  # the stage has ended, its record has not
     (optuna.trial.Trial, "_suggest", 2),  # in the second stage: one of two parameters
-    (population_batch, "_recording", 2),  # all are trained, none is told
+    (population_batch, "_told", 2),  # all are trained, none is told
     (optuna.study.Study, "tell", 2),  # one of the first batch is told
     (optuna.study.Study, "ask", 2),  # the first batch is told, the last is not asked for
     (trial_storage.TrialRecord, "write", 2),  # all is told, nothing of the last batch is recorded
