@@ -16,5 +16,5 @@ def errors_of(populations: Sequence[Population]) -> Errors:
         found.update(errors)
         return True
 
-    train_populations(Processes(1, timeout=60.0), populations, on_end=on_end)
+    train_populations(Processes(1, timeout=60.0), populations, 0, on_end)
     return found

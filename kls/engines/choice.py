@@ -23,8 +23,10 @@ def require_engine(options: LauncherSettings) -> None:
 
 
 def engine_of(options: LauncherSettings, folder: Path) -> Engine:
-    """The chosen engine, for runs in ``folder``. Raises UserError where it cannot be reached."""
-    require_engine(options)
+    """The chosen engine, which `require_engine` has found, for runs in ``folder``.
+
+    Raises UserError where it cannot be reached.
+    """
     if options.engine == "ray":
         return RayTasks(options.n_jobs, options.worker_timeout, options.cores, options.memory, options.address)
     if options.engine == "slurm":

@@ -31,13 +31,15 @@ class Processes:
         self.timeout = timeout
         self._folders: dict[Future[Errors], Path] = {}
         self._executor: Any = None
+        self._n = 0  # workers, no more than were ever asked for at once
 
     def submit(self, populations: Sequence[Population]) -> list[Future[Errors]]:
         """Where they need but one process, that is this one, in which they are trained when they are waited for."""
         if self._executor is None and (len(populations) == 1 or self.slots == 1):
             return [_Here(population, self.timeout) for population in populations]
+        self._n = max(self._n, min(self.slots, len(populations)))
         self._executor = get_reusable_executor(
-            self.slots, timeout=IDLE_SECONDS, initializer=_leave_signals_to_controller
+            self._n, timeout=IDLE_SECONDS, initializer=_leave_signals_to_controller
         )
         futures = [self._executor.submit(_in_worker, population, self.timeout) for population in populations]
         self._folders |= {future: population[0].folder for future, population in zip(futures, populations, strict=True)}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Hashable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -15,7 +15,6 @@ from kls.training.session import ORPHAN_SECONDS, Job, train
 
 Population = Sequence[Job]
 Errors = dict[Path, Exception]  # by folder of a run
-Task = Hashable
 
 LOOK_SECONDS = 1.0  # between two looks at the tasks
 STOP_SECONDS = 60.0  # that tasks have to write their checkpoints when all is to stop
@@ -50,10 +49,7 @@ class Engine(Protocol):
 
 
 def train_populations(
-    engine: Engine,
-    populations: Sequence[Population],
-    retries: int = 0,
-    on_end: Callable[[Population, Errors], bool] = lambda population, errors: True,
+    engine: Engine, populations: Sequence[Population], retries: int, on_end: Callable[[Population, Errors], bool]
 ) -> None:
     """Train every job.
 
