@@ -130,3 +130,18 @@ def test_estimates_are_near_what_is_allocated(overrides: tuple[str, ...], member
     tracemalloc.stop()
     assert len(states) == members
     assert 0.8 < limits._network(wanted, members) / peak < 2.0
+
+
+@pytest.mark.parametrize("model", ["3layer_bn", "9layer"])
+def test_members_that_fit_into_a_task(model: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As many as the check of a whole machine with so much memory allows, and no more."""
+    own, size = settings(f"model={model}"), 2 * GIB
+    monkeypatch.setattr(limits, "memory_limit", lambda: size)
+    n = limits.members_in(size, own, 10_000)
+    assert 1 < n < 10_000
+    limits.require_training(own, n, max_members=n)
+    with pytest.raises(UserError):
+        limits.require_training(own, n + 1, max_members=n + 1)
+    assert limits.members_in(size, own, 7) == 7
+    with pytest.raises(UserError, match=r"hydra.launcher.memory: training one network takes about .*, more than 1 MiB"):
+        limits.members_in(2**20, own, 7)

@@ -48,11 +48,11 @@ def members_in(memory: int, settings: Settings, most: int) -> int:
     Raises UserError where not even one fits.
     """
     base = _data(settings) + _of_views(settings)
-    fitting = next((n for n in range(most, 0, -1) if base + _network(settings, n) + _history(settings, n) <= memory), 0)
-    if not fitting:
-        size = readable(base + _network(settings, 1) + _history(settings, 1))
+    one, two = (base + _network(settings, n) + _history(settings, n) for n in (1, 2))
+    if one > memory:
+        size = readable(one)
         raise UserError(f"hydra.launcher.memory: training one network takes about {size}, more than {readable(memory)}")
-    return fitting
+    return min(most, 1 + (memory - one) // (two - one))
 
 
 def require_runs(folder: Path, runs: Iterable[tuple[Settings, int]]) -> None:
