@@ -12,6 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from kls.errors import UserError
+from kls.records.escape import without_credentials
 
 KEY, STATE = "kls.key", "kls.state"  # tags: which run it is, and what of it is there
 
@@ -45,7 +46,7 @@ class Store:
     def __init__(self, uri: str) -> None:
         """Raises UserError if MLflow is not installed, or the URI is of another kind."""
         if not re.match(rf"{_SQLITE}.|https?://.", uri):
-            raise UserError(f"--mlflow {_without_password(uri)}: give {_SQLITE}FILE, or http(s)://SERVER")
+            raise UserError(f"--mlflow {without_credentials(uri)}: give {_SQLITE}FILE, or http(s)://SERVER")
         if find_spec("mlflow") is None:
             raise UserError("--mlflow: MLflow is not installed; pip install 'kls[mlflow]' does it")
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
@@ -134,8 +135,4 @@ class Store:
             raise
         except Exception as error:  # of MLflow, SQLAlchemy and requests, which quote the URI
             said = " ".join(str(error).split())[:300] or type(error).__name__
-            raise UserError(f"--mlflow {_without_password(self._uri)}: {_without_password(said)}") from None
-
-
-def _without_password(text: str) -> str:
-    return re.sub(r"://[^/@\s]*@", "://...@", text)
+            raise UserError(f"--mlflow {without_credentials(self._uri)}: {without_credentials(said)}") from None
