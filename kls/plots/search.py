@@ -112,7 +112,8 @@ def _draw_trials(axes: Axes, panel: SearchPanel, stages: Sequence[str], arrow: s
         for label, (kind, sign) in kinds.items():
             if kind.any():
                 (line,) = axes.plot(panel.x[kind], y[kind], sign, color=colour, clip_on=False, label=label)
-                line.set(rasterized=len(off) > _MOST_DRAWN)  # each a shape of its own makes files of many megabytes
+                if len(off) > _MOST_DRAWN:  # under the curve; each a shape of its own makes files of many megabytes
+                    line.set(rasterized=True, zorder=0.5)
                 line.set(alpha=0.85, markersize=(5.0 if len(off) < _MANY_POINTS else 2.0) + 3.0 * (sign == arrow))
         if stage in panel.intervals:
             bar = [low + (0.02 + 0.045 * depth) * (high - low)] * 2
