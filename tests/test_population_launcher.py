@@ -26,6 +26,7 @@ from hydra.test_utils.launcher_common_tests import (
 )
 from small_sweeps import ALONE, FOLDER, SCRIPT, TINY, job_folders, sweep_in, swept, trials_of
 
+from kls.config import targets
 from kls.config.hydra_entry import project_root
 from kls.config.launcher_settings import LauncherSettings
 from kls.errors import UserError
@@ -56,7 +57,7 @@ INTEGER = "must be a valid integer"
 )
 def test_launchers_that_cannot_run_a_sweep(config: dict[str, Any], line: str) -> None:
     with pytest.raises(UserError) as caught:
-        check_launcher(LauncherSettings().config | config)
+        check_launcher({"_target_": targets.POPULATION} | LauncherSettings().model_dump() | config)
     assert str(caught.value) == f"hydra.launcher.{line}"
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
@@ -35,8 +35,3 @@ class LauncherSettings(Group):
     time_limit: Annotated[int, Field(ge=1, le=10**6)] = 60
     array_size: Annotated[int, Field(ge=1, le=10**6)] = 1000
     sbatch: dict[Word, str | int] | None = None
-
-    @property
-    def config(self) -> dict[str, Any]:
-        """As Hydra has it."""
-        return {"_target_": "kls.sweep.population_launcher.PopulationLauncher", **self.model_dump()}

@@ -11,8 +11,9 @@ from omegaconf import DictConfig, OmegaConf
 from kls.errors import UserError
 
 SWEEPER = "kls.sweep.staged_sweeper.StagedSweeper"
+POPULATION = "kls.sweep.population_launcher.PopulationLauncher"
 LAUNCHERS = (
-    "kls.sweep.population_launcher.PopulationLauncher",
+    POPULATION,
     "hydra._internal.core_plugins.basic_launcher.BasicLauncher",
     "hydra_plugins.hydra_joblib_launcher.joblib_launcher.JoblibLauncher",
     "hydra_plugins.hydra_submitit_launcher.submitit_launcher.LocalLauncher",

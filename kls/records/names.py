@@ -20,7 +20,6 @@ LOCK = ".lock"  # held by the process that works in a folder; names it, and is t
 
 # What Hydra leaves in a run's folder
 HYDRA = ".hydra"
-HYDRA_CHOICES = ".hydra/hydra.yaml"
 HYDRA_OVERRIDES = ".hydra/overrides.yaml"  # written last
 
 # Files of a sweep's folder; its runs are in <stage>/<number>/

@@ -25,6 +25,8 @@ from kls.training.summary import summary
 
 log = logging.getLogger("kls")
 
+LOG_LINE = logging.Formatter("[%(asctime)s][%(levelname)s] %(message)s")  # of a run's log, as in conf/train.yaml
+
 
 def task(config: DictConfig) -> float:
     """Train what a composed configuration describes and return its validation accuracy."""

@@ -23,6 +23,7 @@ from kls.errors import DamageError, UserError
 from kls.records import checked, names
 from kls.records.folders import refuse_links
 from kls.records.run_folder import RunFolder
+from kls.sweep.job_configs import SUBFOLDER
 from kls.sweep.sweep_progress import SweepProgress
 
 log = logging.getLogger("kls")
@@ -108,7 +109,7 @@ def _ended(folder: Path) -> bool:
 
 
 def _folder_overrides(number: int) -> list[str]:
-    return [f"hydra.sweep.subdir='{number}'", "hydra.job_logging.root.handlers=[file]"]
+    return [f"{SUBFOLDER}='{number}'", "hydra.job_logging.root.handlers=[file]"]
 
 
 def _asked_for(overrides: Sequence[str]) -> dict[str, Any]:

@@ -8,12 +8,12 @@ records a job's folder has its overrides and its log.
 from __future__ import annotations
 
 import inspect
+import logging
 import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import yaml
 from hydra.core.utils import JobReturn, JobStatus, configure_log, run_job, setup_globals
@@ -28,8 +28,8 @@ from kls.engines.tasks import Errors, Population, train_populations
 from kls.records import names
 from kls.records.atomic import write_text
 from kls.records.run_folder import RunFolder
-from kls.sweep.job import finish, job_of, name_of_model, settings_of, task
-from kls.sweep.job_configs import JobConfigs
+from kls.sweep.job import LOG_LINE, finish, job_of, name_of_model, settings_of, task
+from kls.sweep.job_configs import SUBFOLDER, JobConfigs
 from kls.training.populations import populations
 from kls.training.session import Job
 
@@ -116,7 +116,7 @@ def _run(launcher: Launching, number: int, overrides: Sequence[str]) -> JobRetur
         task_function=launcher.task_function,
         config=config,
         job_dir_key="hydra.sweep.dir",
-        job_subdir_key="hydra.sweep.subdir",
+        job_subdir_key=SUBFOLDER,
     )
 
 
@@ -137,29 +137,20 @@ def _collected(configs: JobConfigs, sweep: Path, number: int, overrides: Sequenc
 def _told(job: _Job) -> JobReturn:
     """What came of a job, which ends in its folder; its status is unknown where it was not trained to its end."""
     told = JobReturn(overrides=job.overrides, working_dir=str(job.folder), task_name=Path(names.LOG).stem)
-    value: Any = job.error
-    if value is None:
-        if RunFolder(job.folder).read_metrics().get(names.STATUS) not in names.ENDED:
-            return told
+    if job.error is None and RunFolder(job.folder).read_metrics().get(names.STATUS) not in names.ENDED:
+        return told
+    try:
+        if job.error is not None:
+            raise job.error
         assert job.settings is not None
-        try:
-            value, text = finish(job.settings, job.folder)
-        except Exception as error:
-            value = error
-    if isinstance(value, Exception):
-        text = "".join(traceback.format_exception(value)).rstrip()
-    told.status = JobStatus.FAILED if isinstance(value, Exception) else JobStatus.COMPLETED
-    told.return_value = value
-    _note(job.folder / names.LOG, "ERROR" if isinstance(value, Exception) else "INFO", text)
+        told.return_value, text = finish(job.settings, job.folder)
+        told.status, level = JobStatus.COMPLETED, "INFO"
+    except Exception as error:
+        told.return_value, text = error, "".join(traceback.format_exception(error)).rstrip()
+        told.status, level = JobStatus.FAILED, "ERROR"
     overrides = job.folder / names.HYDRA_OVERRIDES
-    overrides.parent.mkdir(exist_ok=True)
+    overrides.parent.mkdir(parents=True, exist_ok=True)
+    with (job.folder / names.LOG).open("a", encoding="utf-8") as file:
+        file.write(LOG_LINE.format(logging.makeLogRecord({"levelname": level, "msg": text})) + "\n")
     write_text(overrides, yaml.safe_dump(job.overrides, allow_unicode=True))
     return told
-
-
-def _note(path: Path, level: str, text: str) -> None:
-    """A line in a run's log, as Hydra's logging has them."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    now = datetime.now()
-    with path.open("a", encoding="utf-8") as file:
-        file.write(f"[{now:%Y-%m-%d %H:%M:%S},{now.microsecond // 1000:03d}][{level}] {text}\n")

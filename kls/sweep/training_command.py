@@ -12,7 +12,7 @@ from kls.config.resume import folder_to_resume, is_multirun, settings_of_run, sw
 from kls.config.storage_setting import taken
 from kls.data.dataset import default_root
 from kls.records import names
-from kls.sweep.job import finish, job_of, task, train_alone
+from kls.sweep.job import LOG_LINE, finish, job_of, task, train_alone
 from kls.training.stop_signal import stop_on_signals
 
 log = logging.getLogger("kls")
@@ -46,7 +46,7 @@ def _go_on(folder: Path, arguments: Sequence[str]) -> None:
         log.info(finish(settings.model_copy(update={"plots": False}), folder)[1])
         return
     file = logging.FileHandler(folder / names.LOG)
-    file.setFormatter(logging.Formatter("[%(asctime)s][%(levelname)s] %(message)s"))
+    file.setFormatter(LOG_LINE)
     logging.getLogger().addHandler(file)
     if job is not None:
         train_alone(job, 0.0)
