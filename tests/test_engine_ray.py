@@ -40,22 +40,6 @@ def test_one_line_where_ray_is_missing(monkeypatch: pytest.MonkeyPatch, cifar_ro
     assert line == 'hydra.launcher.engine=ray needs Ray: pip install "kls[ray]"'
 
 
-@needs_ray
-def test_one_line_where_no_cluster_answers() -> None:
-    """In a process of its own, which Ray's threads end with."""
-    script = (
-        "from kls.engines.ray_tasks import RayTasks\nfrom kls.errors import UserError\n"
-        "try: RayTasks(-1, 60.0, 1, None, '127.0.0.1:1')\nexcept UserError as error: print(error)"
-    )
-    seconds = {"RAY_gcs_rpc_server_connect_timeout_s": "1", "RAY_py_gcs_connect_timeout_s": "1"}
-    told = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60, env=os.environ | seconds
-    )
-    assert told.stderr == ""
-    (line,) = told.stdout.splitlines()
-    assert line.startswith("hydra.launcher.address=127.0.0.1:1: no Ray cluster answers there, or it asks for a token")
-
-
 class RaySweep:
     """The sweep in ``cwd``/sweep on an engine, one process after the other; within `with`, none stays."""
 
@@ -142,6 +126,22 @@ def _command(pid: int) -> str:
         return Path(f"/proc/{pid}/cmdline").read_bytes().decode()
     except OSError:
         return ""
+
+
+@needs_ray
+def test_one_line_where_no_cluster_answers(
+    cifar_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a process of its own, which Ray's threads end with; no folder is made."""
+    for name in ("RAY_gcs_rpc_server_connect_timeout_s", "RAY_py_gcs_connect_timeout_s"):
+        monkeypatch.setenv(name, "1")
+    with RaySweep(tmp_path, RAY, "hydra.launcher.address=127.0.0.1:1") as sweep:
+        sweep.start()
+        assert sweep.end() == 1
+        (line,) = sweep.text().splitlines()
+    said = "error: hydra.launcher.address=127.0.0.1:1: no Ray cluster answers there, or it asks for a token"
+    assert line.startswith(said)
+    assert list(tmp_path.iterdir()) == [sweep.log]
 
 
 def _parent(pid: int) -> int:
@@ -267,7 +267,7 @@ def test_tasks_that_no_machine_has_room_for(cluster: Any, tmp_path: Path) -> Non
     with RaySweep(tmp_path, *on(cluster), "hydra.launcher.cores=2") as sweep:
         sweep.start()
         assert sweep.end() == 1
-        line = sweep.text().splitlines()[-1]
+        (line,) = sweep.text().splitlines()
         assert line == "error: hydra.launcher.cores=2: no machine of the Ray cluster has so much"
 
 

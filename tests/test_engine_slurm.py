@@ -94,19 +94,6 @@ def test_a_job_without_a_result_is_lost_and_leaves_its_logs(jobs: Queue, tmp_pat
     assert own.submit(populations(tmp_path, "ab")) == ["20"]
 
 
-def test_jobs_that_never_begin_end_the_sweep(jobs: Queue, tmp_path: Path) -> None:
-    """As where a node cannot find Python: jobs would be submitted again for ever. One that began says that it can."""
-    own = engine(tmp_path)
-    for attempt in range(19):
-        (job,) = own.submit(populations(tmp_path, "ab"))
-        name = jobs.jobs.pop(job)
-        if attempt == 8:
-            (tmp_path / names.SLURM / name / "0.begun").touch()
-        last = attempt == 18
-        with pytest.raises(UserError if last else LostError, match="none of the last 10 began" if last else job):
-            own.result(job)
-
-
 def test_a_silent_slurm_loses_nothing(jobs: Queue, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     own = engine(tmp_path)
     tasks = own.submit(populations(tmp_path, "a", "b"))
@@ -130,6 +117,8 @@ def test_another_controller_finds_what_is_in_the_queue(jobs: Queue, tmp_path: Pa
     own = engine(tmp_path)
     assert own.submit(populations(tmp_path, "e", "cd", "ab", "a")) == ["10_2", "20_0", "10_0", "20_1"]
     assert jobs.submitted == [(3, None), (2, None)]
+    (tmp_path / names.TASKS).write_text("{")
+    assert engine(tmp_path).submit(populations(tmp_path, "a")) == ["20_1"]
     end(tmp_path, jobs, "10_2", 2)
     assert own.wait(["10_2", "20_0"], 5.0) == ["10_2"]
     assert own.result("10_2") == {}

@@ -134,12 +134,6 @@ class RayTasks:
             self._running[task.reference] = task
 
 
-def require_ray() -> None:
-    """Raises UserError where Ray is not installed."""
-    if find_spec("ray") is None:
-        raise UserError('hydra.launcher.engine=ray needs Ray: pip install "kls[ray]"')
-
-
 def _train(working_directory: str, population: Population, timeout: float) -> Errors:
     """What a worker does; relative paths of the settings mean the same there."""
     os.chdir(working_directory)
@@ -147,7 +141,8 @@ def _train(working_directory: str, population: Population, timeout: float) -> Er
 
 
 def _connect(address: str | None) -> None:
-    require_ray()
+    if find_spec("ray") is None:
+        raise UserError('hydra.launcher.engine=ray needs Ray: pip install "kls[ray]"')
     for name, value in (_ALWAYS | (_CONNECTION if address is not None else {})).items():
         os.environ.setdefault(name, value)
     import ray

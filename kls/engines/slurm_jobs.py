@@ -20,13 +20,12 @@ from pathlib import Path
 from typing import Any
 
 from kls.engines import slurm_commands as slurm
-from kls.engines.task_errors import BEGUN, read_errors
+from kls.engines.task_errors import read_errors
 from kls.engines.tasks import STOP_SECONDS, Errors, LostError, Population
 from kls.errors import DamageError, UserError
 from kls.records import checked, names
 
 LOOK_SECONDS = 2.0  # between two looks at the queue
-MOST_UNBEGUN = 10  # jobs one after the other that end before their training begins
 
 _KEY = "arrays"
 _NAME = re.compile(r"kls-[0-9a-f]{12}-[0-9a-f]{8}")
@@ -68,7 +67,6 @@ class SlurmJobs:
         self._tasks: dict[str, tuple[_Array, int]] = {}  # by id
         self._looked = 0.0
         self._answered = True
-        self._unbegun = 0
         self._read = False
 
     def submit(self, populations: Sequence[Population]) -> list[str]:
@@ -108,11 +106,7 @@ class SlurmJobs:
             )
         except (FileNotFoundError, DamageError):
             array.spoilt = True
-            said = f"job {task} of SLURM ended before its time, see {self._own(array)}"
-            self._unbegun = 0 if self._errors(array, place).with_suffix(BEGUN).exists() else self._unbegun + 1
-            if self._unbegun == MOST_UNBEGUN:
-                raise UserError(f"hydra.launcher.engine=slurm: {said}; none of the last {MOST_UNBEGUN} began") from None
-            raise LostError(said) from None
+            raise LostError(f"job {task} of SLURM ended before its time, see {self._own(array)}") from None
         finally:
             if not array.open:
                 self._forget(array)
@@ -194,7 +188,7 @@ class SlurmJobs:
     def _recorded(self) -> list[_Array]:
         path = self._folder / names.TASKS
         try:
-            found = checked.read_json(path).get(_KEY)
+            found = checked.read_json_twice(path).get(_KEY)
         except FileNotFoundError:
             return []
         if not isinstance(found, dict) or not all(
@@ -206,9 +200,10 @@ class SlurmJobs:
     def _write(self) -> None:
         path = self._folder / names.TASKS
         if self._arrays:
-            checked.write_json(path, {_KEY: {array.name: array.populations for array in self._arrays.values()}})
+            checked.write_json_twice(path, {_KEY: {array.name: array.populations for array in self._arrays.values()}})
         else:
-            path.unlink(missing_ok=True)
+            for place in (path, checked.copy_of(path)):
+                place.unlink(missing_ok=True)
 
     def _forget(self, array: _Array) -> None:
         """Of an array that has ended only the logs of what went wrong stay."""

@@ -18,7 +18,7 @@ from submitit.core.utils import FailedJobError, FailedSubmissionError
 from submitit.helpers import DelayedSubmission
 
 from kls.engines.slurm_commands import Resources, outside_of_jobs
-from kls.engines.task_errors import BEGUN, write_errors
+from kls.engines.task_errors import write_errors
 from kls.engines.tasks import Population, train_together
 from kls.errors import UserError
 from kls.training.stop_signal import Stopped, stop_on_signals
@@ -40,7 +40,6 @@ class PopulationTask:
     def __call__(self) -> None:
         queue_again = signal.getsignal(signal.SIGUSR2)  # submitit's: it ends this process
         at_limit = False
-        self._path.with_suffix(BEGUN).touch()
 
         def stop(number: int, frame: FrameType | None) -> None:
             nonlocal at_limit

@@ -13,8 +13,6 @@ from kls.engines.tasks import Errors
 from kls.errors import DamageError
 from kls.records import checked
 
-BEGUN = ".begun"  # suffix of the empty file beside the errors that says that there was a task
-
 _KEY = "errors"
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+from kls.errors import UserError
 from kls.records.lease import LeaseLostError
 from kls.records.lock import sign_of_life
 from kls.training.session import ORPHAN_SECONDS, Job, train
@@ -17,6 +18,7 @@ Population = Sequence[Job]
 Errors = dict[Path, Exception]  # by folder of a run
 
 LOOK_SECONDS = 1.0  # between two looks at the tasks
+MOST_IN_VAIN = 10  # times in a row that tasks are lost of which none has begun
 STOP_SECONDS = 60.0  # that tasks have to write their checkpoints when all is to stop
 
 log = logging.getLogger("kls")
@@ -57,21 +59,29 @@ def train_populations(
     on_end: called with each population that has ended and the errors of its jobs that failed, by folder; where it gives
     False, the rest is stopped, with their checkpoints.
     Raises OSError or MemoryError, which are no job's own fault, when the others' checkpoints are on disk, and Stopped
-    likewise; UserError where the engine cannot be reached.
+    likewise; UserError where the engine cannot be reached, or its tasks never begin.
     """
     lost: Counter[Path] = Counter()
+    in_vain = 0
     life = _Life(engine.timeout)
     life.expect(populations)
     tasks = dict(zip(engine.submit(populations), populations, strict=True))
     try:
         while tasks:
-            for task in engine.wait(tasks, LOOK_SECONDS):
+            ended = engine.wait(tasks, LOOK_SECONDS)
+            in_vain += bool(ended)
+            for task in ended:
                 population = tasks.pop(task)
                 first = population[0].folder
                 try:
                     errors = _raised(engine.result(task))
+                    in_vain = 0
                 except LostError as error:
-                    lost[first] += life.has_begun(first)
+                    if life.has_begun(first):
+                        in_vain = 0
+                        lost[first] += 1
+                    if in_vain == MOST_IN_VAIN:
+                        raise UserError(f"{first}: {error}; nothing has begun in the last {in_vain} tries") from None
                     if lost[first] <= retries:
                         log.warning("%s: its task was lost (%s); it goes on in another", first, error)
                         life.expect([population])

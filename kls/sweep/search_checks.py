@@ -13,7 +13,6 @@ from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from kls.config import limits
 from kls.config.settings import Settings
 from kls.config.validation import validate
-from kls.engines.choice import require_engine
 from kls.errors import UserError
 from kls.records import names
 from kls.sweep import intervals, samplers
@@ -38,7 +37,6 @@ class SearchChecks:
         Raises UserError, or Hydra's exception for an unknown key or choice.
         """
         self.launcher = check_launcher(self.config.hydra.launcher)
-        require_engine(self.launcher)
         rule = self.config.pruning.rule
         if rule and all(self._scores_test(stage) for stage in self.stages):
             raise UserError(f"pruning.rule={rule}: all stages score the test set, and those that do are never pruned")

@@ -21,6 +21,7 @@ from kls.config.flat_settings import EXECUTION, OF_SWEEPS, flatten, shown
 from kls.config.settings import SearchSettings, Settings
 from kls.config.storage_setting import storage_address
 from kls.config.validation import validate_group
+from kls.engines.choice import engine_of
 from kls.errors import UserError
 from kls.records import environment, names
 from kls.records.lease import LeaseLostError
@@ -80,6 +81,7 @@ class StagedSearch:
         resume, definition = self.config.resume is not None, self._definition(settings[0])
         if not resume:
             refuse_used(self.folder, definition)
+        engine_of(self.checks.launcher, self.folder)  # refused here, not with half a sweep
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         if self.address is None:
             self._run(settings, definition, resume, None)
