@@ -169,3 +169,12 @@ def test_kill_and_ctrl_c(cifar_root: Path, tmp_path: Path, reported: list[str]) 
     assert [job.name for job in jobs] == list("01234")
     for job in jobs:
         assert_same_run(job, once / "sweep" / "seeds" / job.name)
+
+
+def test_idle_workers_of_a_sweep_are_not_waited_for(cifar_root: Path, tmp_path: Path) -> None:
+    """They would end by themselves after five minutes."""
+    two_at_once = [one for one in TINY if "n_jobs" not in one]
+    two_at_once += ["hydra.launcher.n_jobs=2", "hydra.launcher.max_members=1"]
+    write_study(tmp_path, sweep("first", *two_at_once), gradients("check", bn=CHECK))
+    assert Process(tmp_path).wait() == 0
+    assert [step_record(tmp_path, name)["ended"] for name in ("first", "check")] == [True, True]

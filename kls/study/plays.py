@@ -20,7 +20,6 @@ from typing import Any
 
 import numpy as np
 from joblib import Parallel, cpu_count, delayed, parallel_config
-from joblib.externals.loky import get_reusable_executor
 
 from kls.analysis.wording import counted
 from kls.config.entry_point import folder_path, parser, reporting
@@ -55,7 +54,6 @@ def play_all(
             rows += chunk
             if numbers.stop == n:
                 print(f"{network}, {way}: {counted(n, 'play')}", flush=True)
-    get_reusable_executor().shutdown()  # else a process that ends waits for idle workers, for minutes
     return rows
 
 

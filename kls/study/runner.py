@@ -14,6 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
+from joblib.externals.loky import get_reusable_executor
 from tqdm import tqdm
 
 from kls.analysis.wording import duration
@@ -168,7 +169,14 @@ class _Worker:
                 os.kill(self._pid, number)
                 wait([self._code], _PATIENCE)
         if pool is not None:
+            with suppress(BrokenProcessPool):
+                pool.submit(_end_idle_workers)
             pool.shutdown()
+
+
+def _end_idle_workers() -> None:
+    """For which a process of multiprocessing's waits, minutes, before it ends."""
+    get_reusable_executor(reuse=True).shutdown()
 
 
 def _shield() -> None:
