@@ -72,7 +72,7 @@ def small(line: str, folder: Path) -> list[str]:
     if name in ("train", "sweep", "gradcheck") and not any(word.startswith("resume=") for word in rest):
         rest += [override for override in SMALL if name != "gradcheck"]
     if name == "study":
-        rest += [] if "--smoke" in rest else ["--smoke" if rest == ["straathof2019"] else "--dry-run"]
+        rest += [] if "--smoke" in rest else ["--dry-run"]
     if name == "bench":
         rest += ["--quick", "--only", "3layer_bn", "--peers", "none"]
     return [name, *rest]

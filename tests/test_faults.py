@@ -17,8 +17,6 @@ from faults import (
     FAULTS,
     Fault,
     clock,
-    damage,
-    full_disk,
     full_tmpfs,
     hanging_worker,
     kill,
@@ -78,23 +76,6 @@ def test_the_undisturbed_sweep_has_two_populations_of_ten(expected: Expected) ->
     assert all('"population": 10,' in text for text in metrics)
 
 
-def test_kills(expected: Expected, tmp_path: Path) -> None:
-    faults = [partial(kill, victim) for victim in ("controller", "worker", "group")]
-    assert disturbed(tmp_path, expected, faults).again == 0
-
-
-def test_signals(expected: Expected, tmp_path: Path) -> None:
-    assert disturbed(tmp_path, expected, STOPS).again == 0
-
-
-def test_full_disk(expected: Expected, tmp_path: Path) -> None:
-    disturbed(tmp_path, expected, [full_disk, full_disk], seed=1)
-
-
-def test_damaged_files(expected: Expected, tmp_path: Path) -> None:
-    disturbed(tmp_path, expected, [damage, damage], seed=1)
-
-
 def test_two_controllers_and_a_clock_that_jumps_back(expected: Expected, tmp_path: Path) -> None:
     disturbed(tmp_path, expected, [clock, two_controllers])
 
@@ -116,12 +97,14 @@ def test_workers_of_a_dead_controller_write_nothing_more(cifar_root: Path, tmp_p
 @pytest.mark.parametrize("launcher", LAUNCHERS)
 def test_five_kills(launcher: str, expected: Expected, tmp_path: Path) -> None:
     victims = ("controller", "group" if launcher == "basic" else "worker", "controller", "group", "controller")
-    disturbed(tmp_path, expected, [partial(kill, victim) for victim in victims], 2, launcher)
+    again = disturbed(tmp_path, expected, [partial(kill, victim) for victim in victims], 2, launcher).again
+    assert again == 0 or launcher != "population"
 
 
 @pytest.mark.parametrize("launcher", LAUNCHERS)
-def test_signals_with_each_launcher(launcher: str, expected: Expected, tmp_path: Path) -> None:
-    disturbed(tmp_path, expected, STOPS, 0, launcher)
+def test_signals(launcher: str, expected: Expected, tmp_path: Path) -> None:
+    again = disturbed(tmp_path, expected, STOPS, 0, launcher).again
+    assert again == 0 or launcher != "population"
 
 
 @pytest.mark.parametrize("seed", range(2))
