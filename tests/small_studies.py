@@ -78,7 +78,7 @@ class Process:
         return self.wait()
 
     def wait(self) -> int:
-        status = self.process.wait(120.0)
+        status = self.process.wait(60.0)
         self.log.close()
         return status
 
